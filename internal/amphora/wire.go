@@ -145,3 +145,6 @@ func (e *RefusedError) Error() string {
 	}
 	return "document refused: " + e.Problems[0].Reason
 }
+
+// HTTPStatus is 400: the document is at fault.
+func (e *RefusedError) HTTPStatus() int { return 400 }

@@ -175,11 +175,17 @@ type SwapsError struct {
 	Swaps []Swap `json:"swaps"`
 }
 
+// HTTPStatus is 409.
+func (e *SwapsError) HTTPStatus() int { return 409 }
+
 func (e *SwapsError) Error() string { return "table does not take in the distributor's last swaps" }
 
 // StaleError is the answer 409 to anything with a lower stamp than what is applied.
 type StaleError struct {
 	Applied lb.Stamp `json:"applied"`
 }
+
+// HTTPStatus is 409.
+func (e *StaleError) HTTPStatus() int { return 409 }
 
 func (e *StaleError) Error() string { return "a higher stamp is applied already" }
