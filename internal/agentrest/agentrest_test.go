@@ -1,0 +1,161 @@
+package agentrest_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"colonnade/internal/agentconf"
+	"colonnade/internal/agentrest"
+	"colonnade/internal/cert"
+	"colonnade/internal/distributor"
+	"colonnade/internal/lb"
+)
+
+type echo struct {
+	Text string `json:"text"`
+}
+
+func routes() []agentrest.Route {
+	return []agentrest.Route{
+		{
+			Method: http.MethodPut, Path: "/v1/echo", Request: echo{}, Response: echo{},
+			Handle: func(_ context.Context, _ *http.Request, body any) (any, error) {
+				in := body.(*echo)
+				switch in.Text {
+				case "stale":
+					return nil, &distributor.StaleError{Applied: lb.Stamp{Epoch: 7, Revision: 2, Serial: 1}}
+				case "missing":
+					return nil, lb.Faultf(lb.KindNotFound, "no such echo")
+				case "panic":
+					panic("secret")
+				}
+				return in, nil
+			},
+		},
+		{
+			Method: http.MethodDelete, Path: "/v1/echo",
+			Handle: func(context.Context, *http.Request, any) (any, error) { return nil, nil },
+		},
+	}
+}
+
+// start runs a server for an amphora a1 on a loopback address of its own and returns a client that reaches it.
+func start(t *testing.T, ip string) (*agentrest.Client, agentrest.Target) {
+	t.Helper()
+	ca, err := cert.OpenAuthority(t.TempDir(), time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	holder := cert.Identity{Role: cert.RoleAmphora, ID: "a1"}
+	b, err := ca.Issue(holder, nil, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{agentconf.CAFile: b.CAPEM, agentconf.CertFile: b.CertPEM, agentconf.KeyFile: b.KeyPEM} {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	conf := agentconf.Config{Kind: "amphora", ID: "a1", ManagementIP: ip, Place: agentconf.Place{Dir: dir}}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- agentrest.NewServer(conf, routes(), slog.New(slog.DiscardHandler), time.Now).Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("server ended with %v", err)
+		}
+	})
+	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
+		var d net.Dialer
+		for { // until the server listens, or ctx ends
+			c, err := d.DialContext(ctx, network, addr)
+			if err == nil || ctx.Err() != nil {
+				return c, err
+			}
+		}
+	}
+	ctl, err := ca.Issue(cert.Identity{Role: cert.RoleController, ID: "test"}, nil, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := agentrest.NewClient(dial, func() (cert.Bundle, error) { return ctl, nil }, time.Now)
+	return client, agentrest.Target{Holder: holder, IP: ip}
+}
+
+func TestCalls(t *testing.T) {
+	client, target := start(t, "127.83.0.1")
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	put := func(in any) (echo, error) {
+		var out echo
+		err := client.Do(ctx, target, http.MethodPut, "/v1/echo", in, &out)
+		return out, err
+	}
+
+	if out, err := put(echo{Text: "hello"}); err != nil || out.Text != "hello" {
+		t.Errorf("echo: %v, %v", out, err)
+	}
+	if err := client.Do(ctx, target, http.MethodDelete, "/v1/echo", nil, nil); err != nil {
+		t.Errorf("empty answer: %v", err)
+	}
+	for _, c := range []struct {
+		name   string
+		body   any
+		status int
+		text   string
+	}{
+		{"unknown field", map[string]any{"text": "x", "more": 1}, 400, `decode body: json: unknown field "more"`},
+		{"wrong type", map[string]any{"text": 1}, 400, "decode body: json: cannot unmarshal number into Go struct field echo.text of type string"},
+		{"missing object", echo{Text: "missing"}, 404, "no such echo"},
+		{"stale", echo{Text: "stale"}, 409, "a higher stamp is applied already"},
+		{"panic keeps its reason to itself", echo{Text: "panic"}, 500, "internal error"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := put(c.body)
+			var se *agentrest.StatusError
+			if !errors.As(err, &se) {
+				t.Fatalf("got %v", err)
+			}
+			if se.Status != c.status || se.Text != c.text {
+				t.Errorf("got %d %q, want %d %q", se.Status, se.Text, c.status, c.text)
+			}
+		})
+	}
+
+	_, err := put(echo{Text: "stale"})
+	stale, ok := agentrest.As[distributor.StaleError](err, http.StatusConflict, "applied")
+	if !ok {
+		t.Fatalf("no StaleError in %v", err)
+	}
+	if diff := cmp.Diff(lb.Stamp{Epoch: 7, Revision: 2, Serial: 1}, stale.Applied); diff != "" {
+		t.Error(diff)
+	}
+	if _, ok := agentrest.As[distributor.SwapsError](err, http.StatusConflict, "swaps"); ok {
+		t.Error("a StaleError was taken for a SwapsError")
+	}
+}
+
+func TestAnotherAgentAtThatAddressIsRefused(t *testing.T) {
+	client, target := start(t, "127.83.0.2")
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	target.Holder.ID = "a2"
+	err := client.Do(ctx, target, http.MethodPut, "/v1/echo", echo{}, nil)
+	var wrong *cert.WrongHolderError
+	if !errors.As(err, &wrong) {
+		t.Errorf("got %v, want a WrongHolderError", err)
+	}
+}
