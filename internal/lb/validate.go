@@ -1,0 +1,200 @@
+package lb
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// ProviderName is how this service calls itself in the API's provider field. "octavia" is its alias, as upstream.
+const ProviderName = "amphora"
+
+// Unsupported is the fault for something the API knows and this deployment does not do; nothing of it is accepted and
+// then ignored.
+func Unsupported(format string, args ...any) error {
+	return Faultf(KindUnsupported, "Provider '%s' does not support a requested option: %s", ProviderName, fmt.Sprintf(format, args...))
+}
+
+// Invalidf is the fault for a combination of values that makes no sense.
+func Invalidf(format string, args ...any) error {
+	return Faultf(KindInvalid, "Validation failure: %s", fmt.Sprintf(format, args...))
+}
+
+// InvalidOption is the fault for a value that an option does not know.
+func InvalidOption(value, option string) error {
+	return Faultf(KindInvalid, "%s is not a valid option for %s", value, option)
+}
+
+// InvalidField is the fault for a field whose value is out of bounds, in the words the API's clients know.
+func InvalidField(field, value, reason string) error {
+	return Faultf(KindInvalid, "Invalid input for field/attribute %s. Value: '%s'. %s", field, value, reason)
+}
+
+// Field values of a listener when the request names none.
+const (
+	DefaultConnectionLimit      = -1
+	DefaultTimeoutClientData    = 50000 // ms
+	DefaultTimeoutMemberConnect = 5000  // ms
+	DefaultTimeoutMemberData    = 50000 // ms
+	DefaultTimeoutTCPInspect    = 0     // ms
+)
+
+// poolProtocols says which pools a listener may use (octavia-api facts §4.1).
+var poolProtocols = map[string][]string{
+	ProtocolHTTP:            {ProtocolHTTP, ProtocolProxy, ProtocolProxyV2},
+	ProtocolHTTPS:           {ProtocolHTTPS, ProtocolProxy, ProtocolProxyV2, ProtocolTCP},
+	ProtocolTCP:             {ProtocolHTTP, ProtocolHTTPS, ProtocolProxy, ProtocolProxyV2, ProtocolTCP},
+	ProtocolTerminatedHTTPS: {ProtocolHTTP, ProtocolProxy, ProtocolProxyV2},
+	ProtocolUDP:             {ProtocolUDP},
+	ProtocolSCTP:            {ProtocolSCTP},
+}
+
+// CheckListenerPool refuses a pool that a listener of this protocol cannot send to.
+func CheckListenerPool(listenerProtocol, poolProtocol string) error {
+	if slices.Contains(poolProtocols[listenerProtocol], poolProtocol) {
+		return nil
+	}
+	return Invalidf("The pool protocol '%s' is invalid while the listener protocol is '%s'.", poolProtocol, listenerProtocol)
+}
+
+// SameTransport reports whether two listener protocols compete for the same port number.
+func SameTransport(a, b string) bool { return transport(a) == transport(b) }
+
+func transport(protocol string) string {
+	switch protocol {
+	case ProtocolUDP, ProtocolSCTP:
+		return protocol
+	default:
+		return ProtocolTCP
+	}
+}
+
+// ValidateListener checks what can be said about a listener without its load balancer.
+func ValidateListener(l Listener) error {
+	switch l.Protocol {
+	case ProtocolHTTP, ProtocolHTTPS, ProtocolTCP:
+	default:
+		return Unsupported("listener protocol %s", l.Protocol)
+	}
+	return validateInsertHeaders(l.Protocol, l.InsertHeaders)
+}
+
+// Headers HAProxy is told to insert, those the API knows besides, and those that need a TLS listener.
+var (
+	insertedHeaders = []string{"X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto"}
+	otherHeaders    = []string{"X-Forwarded-IP", "X-Client-IP", "X-Real-IP"}
+)
+
+func validateInsertHeaders(protocol string, headers map[string]string) error {
+	if len(headers) > 0 && protocol != ProtocolHTTP {
+		return InvalidOption("insert-headers", fmt.Sprintf("a %s protocol listener.", protocol))
+	}
+	for name, value := range headers {
+		switch {
+		case slices.Contains(insertedHeaders, name):
+		case slices.Contains(otherHeaders, name):
+			if truth(value) {
+				return Unsupported("insert_headers %s", name)
+			}
+		default:
+			return InvalidOption(name, "insert_headers")
+		}
+		if !truth(value) && !strings.EqualFold(value, "false") {
+			return InvalidOption(value, "insert_headers "+name)
+		}
+	}
+	return nil
+}
+
+func truth(s string) bool { return strings.EqualFold(s, "true") }
+
+// NormalizeCIDR masks host bits away: 10.0.0.5/8 is 10.0.0.0/8. A bare address stands for itself alone.
+func NormalizeCIDR(s string) (string, error) {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" {
+		return netip.PrefixFrom(a, a.BitLen()).String(), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	if err != nil {
+		return "", InvalidField("allowed_cidrs", s, "Value should be IPv4 or IPv6 CIDR format")
+	}
+	return p.Masked().String(), nil
+}
+
+// CheckCIDRFamilies refuses allowed CIDRs of an IP family the load balancer has no VIP of.
+func CheckCIDRFamilies(cidrs []string, vip string) error {
+	v, err := netip.ParseAddr(vip)
+	if err != nil {
+		return nil // not allocated yet: nothing to compare with
+	}
+	for _, c := range cidrs {
+		p, err := netip.ParsePrefix(c)
+		if err != nil || p.Addr().Is4() != v.Is4() {
+			return Invalidf("One or more allowed_cidrs is not the same IP version as any VIP: %s.", c)
+		}
+	}
+	return nil
+}
+
+var cookieName = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+\-.^_|~` + "`" + `]{1,255}$`)
+
+// ValidatePool checks what can be said about a pool without its load balancer, members and monitor apart.
+func ValidatePool(p Pool) error {
+	switch p.Protocol {
+	case ProtocolHTTP, ProtocolHTTPS, ProtocolTCP, ProtocolProxy, ProtocolProxyV2:
+	default:
+		return Unsupported("pool protocol %s", p.Protocol)
+	}
+	if p.Algorithm == SourceIPPort {
+		return Unsupported("lb_algorithm %s", SourceIPPort)
+	}
+	sp := p.SessionPersistence
+	if sp == nil {
+		return nil
+	}
+	switch sp.Type {
+	case PersistSourceIP, PersistHTTPCookie:
+		if sp.CookieName != "" {
+			return Invalidf("Field \"cookie_name\" can not be set for session persistence type %s.", sp.Type)
+		}
+	case PersistAppCookie:
+		if sp.CookieName == "" {
+			return Invalidf("Field \"cookie_name\" needs to be specified for session persistence type %s.", sp.Type)
+		}
+		if !cookieName.MatchString(sp.CookieName) {
+			return Invalidf("Supplied cookie_name is invalid.")
+		}
+	default:
+		return InvalidOption(sp.Type, "session_persistence type")
+	}
+	return nil
+}
+
+// reservedAddresses are never members: the metadata service of clouds.
+var reservedAddresses = []string{"169.254.169.254"}
+
+// ValidateMember checks what can be said about a member without its pool.
+func ValidateMember(m Member) error {
+	for _, s := range []string{m.Address, m.MonitorAddress} {
+		if s == "" {
+			continue
+		}
+		a, err := netip.ParseAddr(s)
+		if err != nil || a.Zone() != "" {
+			return InvalidField("address", s, "Value should be IPv4 or IPv6 format")
+		}
+		if slices.Contains(reservedAddresses, a.Unmap().String()) {
+			return InvalidOption(s, "member address")
+		}
+	}
+	return nil
+}
+
+// ValidateLoadBalancer checks what can be said about a load balancer without its networks.
+func ValidateLoadBalancer(l LoadBalancer) error {
+	if l.Provider != ProviderName && l.Provider != "octavia" {
+		return Faultf(KindInvalid, "Provider '%s' is not enabled.", l.Provider)
+	}
+	return nil
+}
