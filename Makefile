@@ -1,0 +1,84 @@
+# Colonnade's tasks. `make help` lists them; each installs by itself what it lacks (root on Debian 12).
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+export CGO_ENABLED ?= 0
+
+# What runs load balancers and what builds the kernel programs.
+RUN_PACKAGES := haproxy nftables iproute2 ca-certificates
+GENERATE_PACKAGES := clang-14 llvm-14 libbpf-dev linux-libc-dev
+GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
+LINT_BIN := build/tools/golangci-lint-v2.5.0
+TEST_TIMEOUT := 15m
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: packages
+packages:
+	@tools/install-packages $(RUN_PACKAGES)
+
+.PHONY: build
+build: ## build bin/colonnade and bin/colonnade-agent
+	go build -trimpath -ldflags='-s -w' -o bin/ ./cmd/...
+
+.PHONY: test
+test: packages build ## run every test (needs root)
+	go test -timeout $(TEST_TIMEOUT) ./...
+
+.PHONY: race
+race: packages build ## run the tests of concurrent packages under the race detector
+	@tools/install-packages gcc libc6-dev
+	CGO_ENABLED=1 go test -race -short -timeout $(TEST_TIMEOUT) ./internal/...
+
+.PHONY: e2e
+e2e: packages build ## run the whole-system tests alone, with their output
+	go test -count=1 -v -timeout $(TEST_TIMEOUT) ./test/e2e/...
+
+.PHONY: lint
+lint: $(LINT_BIN) ## check style, errors and the arrows between packages
+	$(LINT_BIN) run ./...
+
+$(LINT_BIN):
+	@mkdir -p $(@D)
+	GOBIN=$(CURDIR)/build/tools go install $(GOLANGCI)
+	@mv build/tools/golangci-lint $@
+
+.PHONY: generate
+generate: ## make generated files anew (kernel programs, OpenAPI documents, schema)
+	@tools/install-packages $(GENERATE_PACKAGES)
+	go generate ./...
+
+.PHONY: verify
+verify: ## check that generated files are what `make generate` makes
+	@tools/verify-generated
+
+.PHONY: bench
+bench: bench-packet bench-create bench-failover ## run every benchmark
+
+.PHONY: bench-packet
+bench-packet: packages ## T6: nanoseconds a packet of the distributor's program
+	@mkdir -p build/bench
+	go run ./test/bench/packet
+
+.PHONY: bench-create
+bench-create: packages build ## T8: from POST to the first 200 through the VIP
+	@mkdir -p build/bench
+	go run ./test/bench/create
+
+.PHONY: bench-failover
+bench-failover: packages build ## T1, T2, T18: an amphora dies
+	@mkdir -p build/bench
+	go run ./test/bench/failover
+
+.PHONY: demo
+demo: packages build ## watch a load balancer serve, lose an amphora and heal; leaves nothing behind
+	bin/colonnade demo
+
+.PHONY: run
+run: packages build ## run the control plane in the foreground (state in /var/lib/colonnade)
+	bin/colonnade up
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin build
