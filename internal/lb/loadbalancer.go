@@ -108,6 +108,9 @@ type Pool struct {
 	CreatedAt          time.Time           `bun:"created_at"`
 	UpdatedAt          time.Time           `bun:"updated_at,nullzero"`
 
+	// LastServerID is the highest Member.ServerID ever given out in this pool; no number is given twice.
+	LastServerID int `bun:"last_server_id"`
+
 	Members       []Member       `bun:"-"`
 	HealthMonitor *HealthMonitor `bun:"-"`
 }
@@ -178,4 +181,7 @@ type Tree struct {
 	LoadBalancer LoadBalancer
 	Listeners    []Listener
 	Pools        []Pool // with their members and health monitor
+	// AcceptPending lets changes be made while others are under way (the operator's accept_while_pending); it is
+	// set by who changes the tree and stored nowhere.
+	AcceptPending bool
 }
