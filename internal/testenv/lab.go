@@ -127,7 +127,7 @@ func beInit() int {
 			fmt.Fprintln(os.Stderr, "reap in lab:", err)
 			return 1
 		}
-		if pid != cmd.Process.Pid || !(status.Exited() || status.Signaled()) {
+		if ended := status.Exited() || status.Signaled(); pid != cmd.Process.Pid || !ended {
 			continue
 		}
 		if status.Signaled() {
