@@ -1,77 +1,114 @@
 // Package queue is the durable, keyed work queue: one row for each (kind, key) in the table work_queue. What is
 // enqueued is an identity, never an event, so a wake that comes twice or late does no harm, and none is lost: finishing
 // removes a row only when nothing was enqueued since it was claimed. The roles and the store import it.
+//
+// All times are the database's clock, in Unix ms, so that processes with different clocks agree about leases.
 package queue
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect"
 
 	"colonnade/internal/lb"
 )
 
 // Database is what the queue needs of the store.
 type Database interface {
-	// Write runs f in a transaction that excludes other writers (SQLite) or whose row locks do (PostgreSQL), tries
-	// again what the database asks to try again, and rings the bell after the commit.
+	// Write runs f in a transaction that excludes other writers (SQLite) or whose row locks do (PostgreSQL), and runs
+	// it again when the database asks for that.
 	Write(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error
-	// Reader is for reads that need no transaction.
+	// Reader is for reads outside a transaction.
 	Reader() bun.IDB
+	// Bell is rung after each commit that enqueued something in this process.
 	Bell() *Bell
-}
-
-// Held is a claimed row.
-type Held struct {
-	Lease      lb.Lease
-	Generation int64  // of the row when it was claimed
-	LeaseID    string // names this claim
 }
 
 // Queue claims and finishes work.
 type Queue struct {
-	db  Database
-	log *slog.Logger
+	db    Database
+	log   *slog.Logger
+	lease time.Duration // how long a claim lasts without Renew
+	poll  time.Duration // longest sleep between looks, for what other processes enqueued
+	first time.Duration // backoff after the first failure, doubled with each
+	most  time.Duration // longest backoff
 }
 
 // Option changes a queue's times.
 type Option func(*Queue)
 
-// New makes a queue over the store's database.
-func New(db Database, log *slog.Logger, opts ...Option) *Queue { return &Queue{db: db, log: log} }
+// WithLease sets how long a claim lasts without renewal (15 s).
+func WithLease(d time.Duration) Option { return func(q *Queue) { q.lease = d } }
 
-// Reconciler makes reality match one key. again > 0 asks for another run after that time; 0 means nothing more to do.
-type Reconciler interface {
-	Reconcile(ctx context.Context, lease lb.Lease) (again time.Duration, err error)
+// WithPoll sets the longest sleep between looks (1 s).
+func WithPoll(d time.Duration) Option { return func(q *Queue) { q.poll = d } }
+
+// WithBackoff sets the first and the longest backoff (250 ms, 30 s).
+func WithBackoff(first, most time.Duration) Option {
+	return func(q *Queue) { q.first, q.most = first, most }
 }
 
-var errUnbuilt = errors.New("not built yet")
+// New makes a queue over the store's database.
+func New(db Database, log *slog.Logger, opts ...Option) *Queue {
+	q := &Queue{db: db, log: log, lease: 15 * time.Second, poll: time.Second, first: 250 * time.Millisecond, most: 30 * time.Second}
+	for _, o := range opts {
+		o(q)
+	}
+	return q
+}
 
-// EnqueueTx enqueues wakes in the caller's transaction.
-func EnqueueTx(ctx context.Context, idb bun.IDB, wakes []lb.Wake) error { return errUnbuilt }
+// subject says what a kind of work leases: the table whose epoch a claim raises, and the kinds that lease the same key.
+type subject struct {
+	table  string
+	lives  string // condition on the table's row o; a key without such a row is dropped
+	rivals []string
+}
+
+var subjects = map[string]subject{
+	lb.WorkWorker:      {"load_balancer", "o.provisioning_status <> 'DELETED'", []string{lb.WorkACM}},
+	lb.WorkACM:         {"load_balancer", "o.provisioning_status <> 'DELETED'", []string{lb.WorkWorker}},
+	lb.WorkDistributor: {"distributor", "1 = 1", []string{""}},
+}
+
+// never is the due time of a claimed row; what is enqueued meanwhile sets an earlier one.
+const never int64 = 253402300799999 // end of the year 9999
+
+// clock is the database's time in Unix ms. One statement sees one time.
+func clock(idb bun.IDB) bun.Safe {
+	if idb.Dialect().Name() == dialect.PG {
+		return "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)"
+	}
+	return "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+}
+
+// EnqueueTx enqueues wakes in the caller's transaction: the generation rises, attempts start again, and of two due
+// times the earlier is kept. The caller rings the bell after the commit.
+func EnqueueTx(ctx context.Context, idb bun.IDB, wakes []lb.Wake) error {
+	for _, w := range wakes {
+		if _, ok := subjects[w.Kind]; !ok {
+			return fmt.Errorf("enqueue %s: unknown kind of work %q", w.Key, w.Kind)
+		}
+		_, err := idb.NewRaw(`INSERT INTO work_queue (kind, key, generation, attempt, due_at, lease_until, lease_id, last_error)
+VALUES (?, ?, 1, 0, ? + ?, 0, '', '')
+ON CONFLICT (kind, key) DO UPDATE SET generation = work_queue.generation + 1, attempt = 0,
+ due_at = CASE WHEN work_queue.due_at < excluded.due_at THEN work_queue.due_at ELSE excluded.due_at END`,
+			w.Kind, w.Key, clock(idb), w.After.Milliseconds()).Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("enqueue %s %s: %w", w.Kind, w.Key, err)
+		}
+	}
+	return nil
+}
 
 // Enqueue enqueues wakes in a transaction of its own.
-func (q *Queue) Enqueue(ctx context.Context, wakes ...lb.Wake) error { return errUnbuilt }
-
-// Claim leases the row of this kind that is due longest and whose key nobody holds, and raises the epoch; nil when
-// there is none.
-func (q *Queue) Claim(ctx context.Context, kind string) (*Held, error) { return nil, errUnbuilt }
-
-// Renew extends the lease; lb.ErrFenced when it is held no more.
-func (q *Queue) Renew(ctx context.Context, h *Held) error { return errUnbuilt }
-
-// Done finishes a claim.
-func (q *Queue) Done(ctx context.Context, h *Held, again time.Duration) error { return errUnbuilt }
-
-// Fail gives a claim back to be tried again with backoff.
-func (q *Queue) Fail(ctx context.Context, h *Held, cause error) error { return errUnbuilt }
-
-// ReleaseAll gives back every lease. Only for a process that knows to be the only one on this database (`colonnade
-// up` at its start): it saves waiting for the leases of the process before it to run out. Epochs fence a mistake.
-func (q *Queue) ReleaseAll(ctx context.Context) error { return errUnbuilt }
-
-// Run claims work of one kind and reconciles up to workers keys at once, until ctx ends.
-func (q *Queue) Run(ctx context.Context, kind string, workers int, r Reconciler) error { return errUnbuilt }
+func (q *Queue) Enqueue(ctx context.Context, wakes ...lb.Wake) error {
+	err := q.db.Write(ctx, func(ctx context.Context, tx bun.Tx) error { return EnqueueTx(ctx, tx, wakes) })
+	if err == nil {
+		q.db.Bell().Ring()
+	}
+	return err
+}
