@@ -11,6 +11,7 @@ import (
 type BridgePort struct {
 	Learning bool // learn source addresses
 	Flood    bool // send it unicast frames whose target is not known
+	Isolated bool // no frames from and to other isolated ports
 }
 
 // AttachToBridge makes a device a port of a bridge, treated as given.
@@ -28,7 +29,10 @@ func (h *Handle) AttachToBridge(name, bridge string, p BridgePort) error {
 		if err := h.nl.LinkSetLearning(l, p.Learning); err != nil {
 			return err
 		}
-		return h.nl.LinkSetFlood(l, p.Flood)
+		if err := h.nl.LinkSetFlood(l, p.Flood); err != nil {
+			return err
+		}
+		return h.nl.LinkSetIsolated(l, p.Isolated)
 	})
 }
 
@@ -36,7 +40,7 @@ func (h *Handle) AttachToBridge(name, bridge string, p BridgePort) error {
 func (h *Handle) BridgePort(name string) (p BridgePort, err error) {
 	err = h.with("read bridge port", name, func(l netlink.Link) error {
 		info, err := h.nl.LinkGetProtinfo(l)
-		p = BridgePort{Learning: info.Learning, Flood: info.Flood}
+		p = BridgePort{Learning: info.Learning, Flood: info.Flood, Isolated: info.Isolated}
 		return err
 	})
 	return p, err

@@ -302,15 +302,15 @@ func TestBridgePorts(t *testing.T) {
 	m := mac("02:00:00:00:00:0a")
 	must(t, s.AddVeth(linuxnet.VethEnd{Name: "p1"}, linuxnet.VethEnd{Name: "eth0", MAC: m}, pa))
 	for range 2 {
-		must(t, s.AttachToBridge("p1", "br0", linuxnet.BridgePort{}))
+		must(t, s.AttachToBridge("p1", "br0", linuxnet.BridgePort{Isolated: true}))
 		must(t, s.SetFDB("p1", m))
 	}
 	l, err := s.Link("p1")
 	must(t, err)
 	port, err := s.BridgePort("p1")
 	must(t, err)
-	if port.Learning || port.Flood {
-		t.Errorf("port flags %+v, want none", port)
+	if want := (linuxnet.BridgePort{Isolated: true}); port != want {
+		t.Errorf("port flags %+v, want %+v", port, want)
 	}
 	got, err := s.FDB()
 	must(t, err)

@@ -1,0 +1,238 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"colonnade/internal/lb"
+	"colonnade/internal/linuxnet"
+	"colonnade/internal/network"
+)
+
+// PlugNamespace makes the port a device named ifname in the namespace at nsPath: a veth pair, the other end on the
+// network's bridge. A management or tenant port gets its address, a tenant port also its gateway's default route, and is up;
+// the others stay down and bare for the agent, who finds them by MAC and may move them on: a port plugged here
+// before counts as plugged wherever its device is now.
+func (d *Driver) PlugNamespace(ctx context.Context, portID, nsPath, ifname string) error {
+	p, err := d.cfg.Store.Port(ctx, portID)
+	if err != nil {
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.plug(ctx, p, nsPath, ifname); err != nil {
+		return fmt.Errorf("plug port %s into %s: %w", portID, nsPath, err)
+	}
+	return nil
+}
+
+func (d *Driver) plug(ctx context.Context, p network.Port, nsPath, ifname string) error {
+	sw, err := linuxnet.Open(linuxnet.Path(d.switchNS()))
+	if err != nil {
+		return err
+	}
+	defer sw.Close()
+	in, err := linuxnet.Open(nsPath)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	mac, err := net.ParseMAC(p.MAC)
+	if err != nil {
+		return err
+	}
+	undo := linuxnet.NewUndo()
+	defer undo.RunUnlessDone()
+
+	side, alias := portLink(p.ID), p.ID+" "+nsPath
+	old, err := sw.Link(side)
+	switch {
+	case errors.Is(err, linuxnet.ErrNotFound):
+	case err != nil:
+		return err
+	case old.Alias != alias:
+		// Half-built, or plugged elsewhere before: keep it only when its other end is where it belongs.
+		if inner, err := in.LinkByMAC(mac); err != nil || inner.Index != old.PeerIndex {
+			if err := sw.DeleteLink(side); err != nil {
+				return err
+			}
+			old = linuxnet.Link{}
+		}
+	}
+	if old.Name == "" {
+		err := sw.AddVeth(linuxnet.VethEnd{Name: side, MAC: macOf("switch-port", p.ID), MTU: p.MTU},
+			linuxnet.VethEnd{Name: ifname, MAC: mac, MTU: p.MTU}, nsPath)
+		if err != nil {
+			return err
+		}
+		undo.Add("delete port device", func() error { return sw.DeleteLink(side) })
+	}
+	if p.Purpose == network.PurposeTenant {
+		if err := linuxnet.Nft(ctx, sw.NamespacePath(), filterElements([]network.Port{p})); err != nil {
+			return err
+		}
+	}
+	if err := sw.SetAlias(side, alias); err != nil {
+		return err
+	}
+	if err := d.attach(sw, p); err != nil {
+		return err
+	}
+	if p.Purpose == network.PurposeManagement || p.Purpose == network.PurposeTenant {
+		if err := configure(in, p, mac); err != nil {
+			return err
+		}
+	}
+	undo.Done()
+	return nil
+}
+
+// attach brings the bridge side of a plugged port in order. It learns nothing and gets no frame for unknown addresses:
+// who is behind it is written down.
+func (d *Driver) attach(sw *linuxnet.Handle, p network.Port) error {
+	side := portLink(p.ID)
+	mac, err := net.ParseMAC(p.MAC)
+	if err != nil {
+		return err
+	}
+	// Agents have nothing to say to each other.
+	isolated := p.Purpose == network.PurposeManagement
+	if err := sw.AttachToBridge(side, bridgeName(p.NetworkID), linuxnet.BridgePort{Isolated: isolated}); err != nil {
+		return err
+	}
+	if err := sw.SetFDB(side, mac); err != nil {
+		return err
+	}
+	if isolated {
+		// A new agent often gets the address of one just deleted; no cached answer may stand in its way.
+		if err := d.inManagement(func(h *linuxnet.Handle, a netip.Addr) error {
+			return h.SetNeighbour(managementLink, a, mac)
+		}, p); err != nil {
+			return err
+		}
+	}
+	return sw.SetUp(side)
+}
+
+// configure gives the inner device address, default route and carrier.
+func configure(in *linuxnet.Handle, p network.Port, mac net.HardwareAddr) error {
+	l, err := in.LinkByMAC(mac)
+	if err != nil {
+		return err
+	}
+	cidr, err := netip.ParsePrefix(p.CIDR)
+	if err != nil {
+		return err
+	}
+	addr, err := netip.ParseAddr(p.Address)
+	if err != nil {
+		return err
+	}
+	if err := in.EnsureAddress(l.Name, netip.PrefixFrom(addr, cidr.Bits())); err != nil {
+		return err
+	}
+	if err := in.SetUp("lo"); err != nil {
+		return err
+	}
+	if err := in.SetUp(l.Name); err != nil {
+		return err
+	}
+	if p.Purpose != network.PurposeTenant {
+		return nil
+	}
+	if p.Gateway != "" {
+		gw, err := netip.ParseAddr(p.Gateway)
+		if err != nil {
+			return err
+		}
+		def := linuxnet.Route{Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: gw, Device: l.Name}
+		if err := in.SetRoute(def); err != nil {
+			return err
+		}
+	}
+	// Whoever knew the address elsewhere learns it anew.
+	return linuxnet.GratuitousARP(in.NamespacePath(), l.Name, addr, mac)
+}
+
+// Unplug removes the port's device, wherever its inner end is; the row and the address stay.
+func (d *Driver) Unplug(ctx context.Context, portID string) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := d.unplug(ctx, portID); err != nil {
+		return fmt.Errorf("unplug port %s: %w", portID, err)
+	}
+	return nil
+}
+
+func (d *Driver) unplug(ctx context.Context, portID string) error {
+	sw, err := linuxnet.Open(linuxnet.Path(d.switchNS()))
+	if errors.Is(err, linuxnet.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer sw.Close()
+	if err := sw.DeleteLink(portLink(portID)); err != nil {
+		return err
+	}
+	p, err := d.cfg.Store.Port(ctx, portID)
+	if isNotFound(err) {
+		return nil // its filter elements name a device that cannot come again; Ensure sweeps them
+	}
+	if err != nil {
+		return err
+	}
+	switch p.Purpose {
+	case network.PurposeTenant:
+		return linuxnet.Nft(ctx, sw.NamespacePath(), removeElements(p))
+	case network.PurposeManagement:
+		return d.inManagement(func(h *linuxnet.Handle, a netip.Addr) error { return h.DeleteNeighbour(managementLink, a) }, p)
+	}
+	return d.forgetNeighbour(p)
+}
+
+// Plugged reports whether the port's device exists.
+func (d *Driver) Plugged(portID string) (bool, error) {
+	sw, err := linuxnet.Open(linuxnet.Path(d.switchNS()))
+	if err == nil {
+		defer sw.Close()
+		_, err = sw.Link(portLink(portID))
+	}
+	if errors.Is(err, linuxnet.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (d *Driver) inManagement(do func(*linuxnet.Handle, netip.Addr) error, p network.Port) error {
+	a, err := netip.ParseAddr(p.Address)
+	if err != nil {
+		return err
+	}
+	h, err := linuxnet.Open(linuxnet.Path(d.managementNS()))
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	return do(h, a)
+}
+
+// forgetNeighbour keeps the gateway from sending to a MAC that is gone when the address is given out again.
+func (d *Driver) forgetNeighbour(p network.Port) error {
+	a, err := netip.ParseAddr(p.Address)
+	if err != nil {
+		return err
+	}
+	h, err := linuxnet.Open(linuxnet.Path(d.gatewayNS()))
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	return h.DeleteNeighbour(gatewayLink(p.NetworkID), a)
+}
+
+func isNotFound(err error) bool { return lb.KindOf(err) == lb.KindNotFound }

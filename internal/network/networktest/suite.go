@@ -1,0 +1,197 @@
+// Package networktest is the conformance suite of network drivers: what every driver's ports have to do, whatever
+// carries the frames. It also holds an in-memory store for tests. For tests only.
+package networktest
+
+import (
+	"context"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"colonnade/internal/lb"
+	"colonnade/internal/network"
+)
+
+// Env is a driver to be tested with an empty tenant network in it that has one IPv4 subnet with a gateway.
+type Env struct {
+	Driver    network.Driver
+	NetworkID string
+	SubnetID  string
+}
+
+// Run runs the suite; open is called once a test and cleans up by t.Cleanup.
+func Run(t *testing.T, open func(t *testing.T) Env) {
+	for _, c := range []struct {
+		name string
+		run  func(*testing.T, context.Context, Env)
+	}{
+		{"probe is content", func(t *testing.T, ctx context.Context, e Env) { must(t, e.Driver.Probe(ctx)) }},
+		{"looks up", lookUp},
+		{"a port is what was asked for", portAsAsked},
+		{"a retry finds the same port", retry},
+		{"addresses are never given twice", unique},
+		{"the management network is had by purpose", management},
+		{"a deleted port gives its address back", deleted},
+		{"faults name their kind", faults},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+			defer cancel()
+			c.run(t, ctx, open(t))
+		})
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantKind(t *testing.T, err error, kind lb.Kind) {
+	t.Helper()
+	if err == nil || lb.KindOf(err) != kind {
+		t.Errorf("error %v of kind %v, want kind %v", err, lb.KindOf(err), kind)
+	}
+}
+
+func lookUp(t *testing.T, ctx context.Context, e Env) {
+	n, err := e.Driver.Network(ctx, e.NetworkID)
+	must(t, err)
+	s, err := e.Driver.Subnet(ctx, e.SubnetID)
+	must(t, err)
+	if n.ID != e.NetworkID || n.MTU == 0 || len(n.Subnets) != 1 {
+		t.Errorf("network %+v", n)
+	}
+	if diff := cmp.Diff(n.Subnets[0], s); diff != "" {
+		t.Errorf("subnet of the network and subnet differ:\n%s", diff)
+	}
+}
+
+func portAsAsked(t *testing.T, ctx context.Context, e Env) {
+	s, err := e.Driver.Subnet(ctx, e.SubnetID)
+	must(t, err)
+	n, err := e.Driver.Network(ctx, e.NetworkID)
+	must(t, err)
+	spec := network.PortSpec{ID: uuid.NewString(), NetworkID: e.NetworkID, SubnetID: e.SubnetID, Address: s.AllocationEnd,
+		Purpose: network.PurposeVIP, OwnerID: "lb-1", ProjectID: "project-1"}
+	p, err := e.Driver.EnsurePort(ctx, spec)
+	must(t, err)
+	mac := p.MAC
+	want := network.Port{ID: spec.ID, NetworkID: e.NetworkID, SubnetID: e.SubnetID, MAC: mac, Address: s.AllocationEnd, CIDR: s.CIDR,
+		Gateway: s.GatewayIP, MTU: n.MTU, Purpose: network.PurposeVIP, OwnerID: "lb-1", ProjectID: "project-1"}
+	if diff := cmp.Diff(want, p); diff != "" {
+		t.Error(diff)
+	}
+	if len(mac) != 17 {
+		t.Errorf("MAC %q", mac)
+	}
+	got, err := e.Driver.Port(ctx, spec.ID)
+	must(t, err)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func retry(t *testing.T, ctx context.Context, e Env) {
+	spec := network.PortSpec{ID: uuid.NewString(), SubnetID: e.SubnetID, NetworkID: e.NetworkID, Purpose: network.PurposeFrontEnd, OwnerID: "a-1"}
+	first, err := e.Driver.EnsurePort(ctx, spec)
+	must(t, err)
+	second, err := e.Driver.EnsurePort(ctx, spec)
+	must(t, err)
+	if diff := cmp.Diff(first, second); diff != "" {
+		t.Error(diff)
+	}
+	ports, err := e.Driver.Ports(ctx, "a-1")
+	must(t, err)
+	if diff := cmp.Diff([]network.Port{first}, ports); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func unique(t *testing.T, ctx context.Context, e Env) {
+	s, err := e.Driver.Subnet(ctx, e.SubnetID)
+	must(t, err)
+	const n = 8
+	type result struct {
+		p   network.Port
+		err error
+	}
+	results := make(chan result, n)
+	for range n {
+		go func() {
+			p, err := e.Driver.EnsurePort(ctx, network.PortSpec{ID: uuid.NewString(), NetworkID: e.NetworkID, Purpose: network.PurposeTenant})
+			results <- result{p, err}
+		}()
+	}
+	addresses, macs := map[string]bool{}, map[string]bool{}
+	for range n {
+		r := <-results
+		must(t, r.err)
+		addresses[r.p.Address], macs[r.p.MAC] = true, true
+		if a, err := netip.ParseAddr(r.p.Address); err != nil || !netip.MustParsePrefix(s.CIDR).Contains(a) || r.p.Address == s.GatewayIP {
+			t.Errorf("address %s in subnet %s with gateway %s", r.p.Address, s.CIDR, s.GatewayIP)
+		}
+	}
+	if len(addresses) != n || len(macs) != n {
+		t.Errorf("%d addresses and %d MACs for %d ports", len(addresses), len(macs), n)
+	}
+}
+
+func management(t *testing.T, ctx context.Context, e Env) {
+	p, err := e.Driver.EnsurePort(ctx, network.PortSpec{ID: uuid.NewString(), Purpose: network.PurposeManagement, OwnerID: "a-1"})
+	must(t, err)
+	if p.NetworkID == e.NetworkID || p.Address == "" || p.CIDR == "" || p.Purpose != network.PurposeManagement {
+		t.Errorf("port %+v", p)
+	}
+}
+
+func deleted(t *testing.T, ctx context.Context, e Env) {
+	spec := network.PortSpec{ID: uuid.NewString(), NetworkID: e.NetworkID, SubnetID: e.SubnetID, Purpose: network.PurposeFrontEnd}
+	p, err := e.Driver.EnsurePort(ctx, spec)
+	must(t, err)
+	for range 2 {
+		must(t, e.Driver.DeletePort(ctx, p.ID))
+	}
+	_, err = e.Driver.Port(ctx, p.ID)
+	wantKind(t, err, lb.KindNotFound)
+	spec.ID, spec.Address = uuid.NewString(), p.Address
+	again, err := e.Driver.EnsurePort(ctx, spec)
+	must(t, err)
+	if again.Address != p.Address {
+		t.Errorf("got %s, want %s", again.Address, p.Address)
+	}
+}
+
+func faults(t *testing.T, ctx context.Context, e Env) {
+	s, err := e.Driver.Subnet(ctx, e.SubnetID)
+	must(t, err)
+	_, err = e.Driver.Network(ctx, uuid.NewString())
+	wantKind(t, err, lb.KindNotFound)
+	_, err = e.Driver.Subnet(ctx, uuid.NewString())
+	wantKind(t, err, lb.KindNotFound)
+	port := func(change func(*network.PortSpec)) error {
+		spec := network.PortSpec{ID: uuid.NewString(), NetworkID: e.NetworkID, SubnetID: e.SubnetID, Purpose: network.PurposeFrontEnd}
+		change(&spec)
+		_, err := e.Driver.EnsurePort(ctx, spec)
+		return err
+	}
+	must(t, port(func(p *network.PortSpec) { p.Address = s.AllocationEnd }))
+	for _, c := range []struct {
+		name   string
+		kind   lb.Kind
+		change func(*network.PortSpec)
+	}{
+		{"address in use", lb.KindConflict, func(p *network.PortSpec) { p.Address = s.AllocationEnd }},
+		{"address of the gateway", lb.KindConflict, func(p *network.PortSpec) { p.Address = s.GatewayIP }},
+		{"address outside", lb.KindInvalid, func(p *network.PortSpec) { p.Address = "203.0.113.9" }},
+		{"no address", lb.KindInvalid, func(p *network.PortSpec) { p.Address = "localhost" }},
+		{"unknown network", lb.KindNotFound, func(p *network.PortSpec) { p.NetworkID = uuid.NewString() }},
+	} {
+		t.Run(c.name, func(t *testing.T) { wantKind(t, port(c.change), c.kind) })
+	}
+}
