@@ -1,0 +1,7 @@
+// Package ebpf is the dataplane of a distributor whose mechanism is a program at TCX ingress of the load balancer's
+// port, with a redirect to the same port. Maps and links are pinned, so forwarding outlives the agent.
+//
+// It may be imported by the distributor's agent and by benchmarks.
+package ebpf
+
+//go:generate go tool bpf2go -cc clang-14 -strip llvm-strip-14 -target bpfel -go-package ebpf -output-stem distributor -type outcome distributor distributor.c -- -O2 -g -Wall -Werror -I../../bpf -I/usr/include/x86_64-linux-gnu
