@@ -15,9 +15,19 @@ type Route struct {
 	Summary string
 	// Request is a zero value of the body's type, nil when there is none; bodies are decoded strictly.
 	Request any
+	// Query names the query's parameters: mandatory whole numbers.
+	Query []string
 	// Response is a zero value of the answer's type, nil for an empty answer (204).
 	Response any
+	// Refusals are zero values of the typed errors that the call may answer with.
+	Refusals []Refusal
 	// Handle gets a pointer to a decoded Request (nil when there is none) and returns the answer. Errors that have a
 	// method HTTPStatus() int choose their status and are sent as their own JSON with "error" beside; *lb.Fault by kind.
 	Handle func(ctx context.Context, r *http.Request, body any) (any, error)
+}
+
+// Refusal is an error that chooses its status and travels with its own fields.
+type Refusal interface {
+	error
+	HTTPStatus() int
 }
