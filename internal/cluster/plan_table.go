@@ -1,0 +1,453 @@
+package cluster
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"time"
+
+	"colonnade/internal/distributor"
+	"colonnade/internal/lb"
+)
+
+// drafting collects the changes that become one version of the table, with the steps in the rows that go with them.
+type drafting struct {
+	table   distributor.Table // after changes
+	change  Change
+	changes []distributor.Change
+	steps   []Step
+	taken   map[string]bool // who was given a position, or loses all, in this version
+}
+
+// decideTable plans the next version of the table, if there has to be one. Failures and vacant positions are dealt
+// with at once, whatever is being installed; everything else waits until the present version is where it belongs.
+func (p *planner) decideTable() error {
+	base := p.in.Table
+	if !p.hasTable {
+		if p.standbyFor(base, false, nil) == nil {
+			p.removeUnnamed(nil)
+			return nil
+		}
+		key := sha256.Sum256([]byte("table of " + p.ob.Cluster.ID + p.ob.Cluster.ProbeKey))
+		var err error
+		if base, err = distributor.NewTable([16]byte(key[:]), distributor.AffinitySourceIP, p.ob.Cluster.DesiredSize); err != nil {
+			return err
+		}
+		base.Rows = p.spec.Rows
+	}
+	d := &drafting{table: base, taken: map[string]bool{}}
+	for _, stage := range []func(*drafting) error{p.takeSwapsIn, p.replaceLost, p.dropDead, p.fillVacant, p.nameStandbys} {
+		if err := stage(d); err != nil {
+			return err
+		}
+	}
+	p.removeUnnamed(d)
+	if len(d.changes) == 0 && p.installed() {
+		for _, stage := range []func(*drafting) error{p.removeDrained, p.handOver} {
+			if len(d.changes) > 0 {
+				break // one elective change at a time
+			}
+			if err := stage(d); err != nil {
+				return err
+			}
+		}
+	}
+	elective := slices.ContainsFunc(d.steps, func(s Step) bool { return s.Name == ActHandOver })
+	p.rows = append(p.rows, d.steps...)
+	if len(d.changes) > 0 {
+		// Drafted change by change, so the draft's own version counted each; the version is one more than the last.
+		d.table.Version = p.in.Version + 1
+		p.row(Step{Act: Act{Name: ActSetTable}, Table: &Install{d.table, d.change}, Elective: elective})
+	}
+	return nil
+}
+
+// change adds changes to the draft. Failures must not wait for room on owner lists: who stands longest leaves them.
+func (d *drafting) add(kind Change, changes ...distributor.Change) error {
+	next, err := d.table.Next(changes...)
+	for i := 0; kind == Failing && noRoom(err) && i < distributor.MaxHolders; i++ {
+		oldest := d.oldest()
+		if oldest == "" {
+			break
+		}
+		next, err = d.table.Next(append([]distributor.Change{distributor.Forget(oldest)}, changes...)...)
+		if err == nil || !noRoom(err) {
+			break
+		}
+		if d.table, err = d.table.Next(distributor.Forget(oldest)); err != nil {
+			return err
+		}
+		next, err = d.table.Next(changes...)
+	}
+	if err != nil {
+		return err
+	}
+	d.table = next
+	d.changes = append(d.changes, changes...)
+	if d.change != Failing {
+		d.change = kind
+	}
+	return nil
+}
+
+// oldest names an amphora of the oldest earlier generation that holds no position.
+func (d *drafting) oldest() string {
+	for _, g := range slices.Backward(d.table.Earlier) {
+		for _, h := range g.Holders {
+			if h >= 0 && !slices.Contains(d.table.Current.Holders, h) {
+				return d.table.Holders[h].AmphoraID
+			}
+		}
+	}
+	return ""
+}
+
+func holderOf(a lb.Amphora) distributor.Holder {
+	return distributor.Holder{AmphoraID: a.ID, MAC: a.FrontEndMAC}
+}
+
+// takeSwapsIn follows what the distributor has done by itself.
+func (p *planner) takeSwapsIn(d *drafting) error {
+	for _, s := range p.ob.Distributor.Swaps {
+		if s.Seq <= d.table.TakenSwap {
+			continue
+		}
+		if err := d.add(Failing, distributor.TakeSwaps([]distributor.Swap{s})); err != nil {
+			return err
+		}
+		reason := fmt.Sprintf("the distributor swapped it: %s", s.Reason)
+		if a := p.amphora(s.AmphoraID); a != nil && !going(*a) && !d.taken[a.ID] {
+			d.taken[a.ID] = true
+			d.steps = append(d.steps, Step{Act: Act{ActOutOfService, a.ID}, Position: s.Position, Reason: reason, Draining: p.verdicts[a.ID] != dead})
+		}
+		if h := holderAt(d.table, s.Position); h == s.StandbyID && !d.taken[h] && p.amphora(h) != nil && p.amphora(h).Role == lb.RoleInClusterStandby && p.amphora(h).Position < 0 {
+			d.taken[h] = true
+			d.steps = append(d.steps, Step{Act: Act{ActTakeSwapIn, h}, Position: s.Position, From: s.AmphoraID, Reason: reason})
+		}
+	}
+	return nil
+}
+
+// replaceLost gives the positions of those that failed to standbys, or makes them vacant.
+func (p *planner) replaceLost(d *drafting) error {
+	for pos := range d.table.Current.Holders {
+		id := holderAt(d.table, pos)
+		if id == "" || d.taken[id] {
+			continue
+		}
+		a := p.amphora(id)
+		reason, alive := p.lost(a)
+		if reason == "" {
+			continue
+		}
+		s := p.standbyFor(d.table, true, d.taken)
+		if s == nil && alive {
+			continue // better than nobody, until a standby is there
+		}
+		d.taken[id] = true
+		change := []distributor.Change{distributor.Vacate(id)}
+		switch {
+		case s != nil && alive:
+			change = []distributor.Change{distributor.HandOver(pos, holderOf(*s))} // its connections are passed back to it
+		case s != nil:
+			change = append(change, distributor.Fill(pos, holderOf(*s)))
+		}
+		if err := d.add(Failing, change...); err != nil {
+			return err
+		}
+		if a != nil && !going(*a) {
+			d.steps = append(d.steps, Step{Act: Act{ActOutOfService, id}, Position: pos, Reason: reason, Draining: alive})
+		}
+		if s != nil {
+			d.taken[s.ID] = true
+			d.steps = append(d.steps, Step{Act: Act{ActReplace, s.ID}, Position: pos, From: id, Reason: reason})
+		} else if a != nil {
+			d.steps = append(d.steps, Step{Act: Act{ActVacate, id}, Position: pos, From: id, Reason: reason})
+		}
+	}
+	return nil
+}
+
+// lost says why a holder cannot keep its position, "" if it can, and whether it may still hold connections.
+func (p *planner) lost(a *lb.Amphora) (reason string, alive bool) {
+	switch {
+	case a == nil:
+		return "its row is gone", false
+	case going(*a):
+		return "it is being deleted", false
+	case p.verdicts[a.ID] == dead:
+		return "two witnesses say that it is dead", false
+	case p.ob.Amphorae[a.ID].Down:
+		return "it says that it is down", false
+	case a.OutOfService:
+		return cmpOr(a.StatusReason, "out of service"), true
+	case p.ob.Amphorae[a.ID].Refuses:
+		return "it does not take the table", true
+	}
+	return "", true
+}
+
+func cmpOr(s, other string) string {
+	if s != "" {
+		return s
+	}
+	return other
+}
+
+// dropDead takes the dead off owner lists and standbys, and marks them for deletion, unless so many amphorae vanished
+// at once that the monitor is more likely to be wrong.
+func (p *planner) dropDead(d *drafting) error {
+	for _, a := range p.ob.ClusterState.Amphorae {
+		f := p.ob.Amphorae[a.ID]
+		if going(a) || d.taken[a.ID] || p.verdicts[a.ID] != dead && !(f.Refuses && a.Position < 0) && !(f.Down && a.Position < 0 && !a.OutOfService) {
+			continue
+		}
+		if names(d.table, a.ID) {
+			if err := d.add(Failing, distributor.Vacate(a.ID)); err != nil {
+				return err
+			}
+		}
+		d.taken[a.ID] = true
+		const held = "not replaced: more than half of all amphorae are silent at once, the monitor may be wrong"
+		switch {
+		case !a.OutOfService:
+			d.steps = append(d.steps, Step{Act: Act{ActOutOfService, a.ID}, Reason: "it does not serve any more"})
+		case p.verdicts[a.ID] == dead && p.ob.Fleet.suspicious() && !f.Gone:
+			if a.StatusReason != held { // said once
+				d.steps = append(d.steps, Step{Act: Act{ActHoldBack, a.ID}, Reason: held})
+			}
+			p.lookAt(p.now.Add(p.spec.SuspectAfter))
+		default:
+			d.steps = append(d.steps, Step{Act: Act{ActRemove, a.ID}, Reason: "dead: " + cmpOr(a.StatusReason, "two witnesses")})
+		}
+	}
+	return nil
+}
+
+// fillVacant gives vacant positions to eligible standbys.
+func (p *planner) fillVacant(d *drafting) error {
+	for pos := range d.table.Current.Holders {
+		if holderAt(d.table, pos) != "" {
+			continue
+		}
+		s := p.standbyFor(d.table, false, d.taken)
+		if s == nil {
+			return nil
+		}
+		if err := d.add(Adding, distributor.Fill(pos, holderOf(*s))); noRoom(err) {
+			return nil // filled when a former owner has drained
+		} else if err != nil {
+			return err
+		}
+		d.taken[s.ID] = true
+		d.steps = append(d.steps, Step{Act: Act{ActFill, s.ID}, Position: pos, Reason: "the position was vacant"})
+	}
+	return nil
+}
+
+// nameStandbys tells the distributor whom it may swap in. One that it knows stays while it lives, also during the
+// moment in which a new revision reaches it.
+func (p *planner) nameStandbys(d *drafting) error {
+	if !p.hasTable && len(d.changes) == 0 {
+		return nil
+	}
+	var want []distributor.Holder
+	var before []string
+	for _, i := range d.table.Standbys {
+		h := d.table.Holders[i]
+		before = append(before, h.AmphoraID)
+		if a := p.amphora(h.AmphoraID); a != nil && !d.taken[a.ID] && p.candidate(*a) && p.verdicts[a.ID] != dead {
+			want = append(want, h)
+		}
+	}
+	added := false
+	for _, a := range p.ob.ClusterState.Amphorae {
+		if d.taken[a.ID] || slices.Contains(before, a.ID) || !p.eligible(a) {
+			continue
+		}
+		want = append(want, holderOf(a))
+		added = true
+	}
+	if !added && len(want) == len(before) {
+		return nil
+	}
+	kind := Failing // who only leaves must not be waited for
+	if added {
+		kind = Adding
+	}
+	return d.add(kind, distributor.SetStandbys(want...))
+}
+
+// removeUnnamed marks amphorae for deletion that are out of service and that no table names (any more).
+func (p *planner) removeUnnamed(d *drafting) {
+	for _, a := range p.ob.ClusterState.Amphorae {
+		if d != nil && (d.taken[a.ID] || names(d.table, a.ID)) || !a.OutOfService || going(a) || p.named(a.ID) {
+			continue
+		}
+		if p.ob.Fleet.suspicious() && !p.ob.Amphorae[a.ID].Alive && !p.ob.Amphorae[a.ID].Gone {
+			continue // held back, and said so
+		}
+		// One that had a position and may live, though the distributor does not reach it, gets the time of a suspect.
+		if until := a.DrainingSince.Add(p.spec.SuspectAfter); !a.DrainingSince.IsZero() && until.After(p.now) {
+			p.lookAt(until)
+			continue
+		}
+		p.row(Step{Act: Act{ActRemove, a.ID}, Reason: cmpOr(a.StatusReason, "out of service")})
+	}
+}
+
+// removeDrained takes one former holder off the owner lists that has no connection left or whose deadline passed, or a
+// standby that is not wanted any more.
+func (p *planner) removeDrained(d *drafting) error {
+	for _, a := range p.ob.ClusterState.Amphorae {
+		if going(a) || a.Position >= 0 {
+			continue
+		}
+		reason := ""
+		switch {
+		case !a.DrainingSince.IsZero():
+			reason = p.drained(a)
+		case p.surplus(a):
+			reason = "its successor is ready"
+		}
+		if reason == "" {
+			continue
+		}
+		if p.ob.Fleet.suspicious() && !p.ob.Amphorae[a.ID].Alive {
+			continue
+		}
+		d.steps = append(d.steps, Step{Act: Act{ActRemove, a.ID}, Reason: reason})
+		if !names(d.table, a.ID) {
+			continue // on no owner list: no row was its own
+		}
+		return d.add(Removing, distributor.Vacate(a.ID))
+	}
+	return nil
+}
+
+// drained says why a former holder may go now; "" if it may not yet. Its own count is believed only when it comes from
+// a direct question after the distributor moved its rows.
+func (p *planner) drained(a lb.Amphora) string {
+	f := p.ob.Amphorae[a.ID]
+	if deadline := a.DrainingSince.Add(p.spec.DrainDeadline); !deadline.After(p.now) {
+		return "its drain deadline passed"
+	} else {
+		p.lookAt(deadline)
+	}
+	if floor := a.DrainingSince.Add(p.spec.DrainFloor); floor.After(p.now) {
+		p.lookAt(floor)
+		return ""
+	}
+	if f.Status != nil && f.Status.HeldElsewhere == 0 && f.Status.TableApplied.Revision >= p.in.Version {
+		return "it holds no connection any more"
+	}
+	p.lookAt(p.now.Add(drainLook))
+	return ""
+}
+
+// surplus reports whether a standby is to be replaced, or one too many, and enough others are ready.
+func (p *planner) surplus(a lb.Amphora) bool {
+	if a.Role != lb.RoleInClusterStandby || a.OutOfService || a.Status != lb.AmphoraAllocated || slices.Contains(p.in.Current.Holders, distributor.Vacant) {
+		return false
+	}
+	others := 0
+	for _, b := range p.ob.ClusterState.Amphorae {
+		if b.ID != a.ID && p.eligible(b) && p.named(b.ID) && !p.replacing(b) && (p.replacing(a) || b.CreatedAt.Before(a.CreatedAt) || b.CreatedAt.Equal(a.CreatedAt) && b.ID < a.ID) {
+			others++
+		}
+	}
+	return others >= p.standbys()
+}
+
+// handOver begins one planned replacement: the standby takes the position, the former holder drains.
+func (p *planner) handOver(d *drafting) error {
+	if slices.Contains(d.table.Current.Holders, distributor.Vacant) {
+		return nil
+	}
+	cooled := p.ob.Cluster.LastElectiveAt.Add(p.ob.Cluster.Cooldown)
+	for pos := range d.table.Current.Holders {
+		a := p.amphora(holderAt(d.table, pos))
+		if a == nil {
+			continue
+		}
+		f := p.ob.Amphorae[a.ID]
+		reason := ""
+		switch {
+		case p.replacing(*a):
+			reason = "planned failover" // asked for by a person: no cooldown
+		case p.verdicts[a.ID] == suspect && !f.SuspectSince.IsZero() && !f.SuspectSince.Add(p.spec.SuspectAfter).After(p.now):
+			if cooled.After(p.now) {
+				p.lookAt(cooled)
+				continue
+			}
+			reason = "one witness spoke against it for " + p.spec.SuspectAfter.String()
+		default:
+			continue
+		}
+		s := p.standbyFor(d.table, false, d.taken)
+		if s == nil || p.replacing(*s) || !p.named(s.ID) {
+			return nil
+		}
+		if err := d.add(Adding, distributor.HandOver(pos, holderOf(*s))); noRoom(err) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		d.steps = append(d.steps, Step{Act: Act{ActHandOver, s.ID}, Position: pos, From: a.ID, Reason: reason})
+		return nil
+	}
+	return nil
+}
+
+// holderAt names the holder of a position, "" when it is vacant or does not exist.
+func holderAt(t distributor.Table, pos int) string {
+	if pos < 0 || pos >= len(t.Current.Holders) || t.Current.Holders[pos] < 0 {
+		return ""
+	}
+	return t.Holders[t.Current.Holders[pos]].AmphoraID
+}
+
+// statuses counts positions (S28).
+func (p *planner) statuses() Statuses {
+	c := p.ob.Cluster
+	st := Statuses{Provisioning: c.ProvisioningStatus, Tables: map[string]int64{}}
+	online := 0
+	serving := p.ob.Distributor.Ready && p.ob.Distributor.Table > 0
+	for _, a := range p.ob.ClusterState.Amphorae {
+		f := p.ob.Amphorae[a.ID]
+		if f.Table > 0 {
+			st.Tables[a.ID] = f.Table
+		}
+		if going(a) || a.OutOfService || p.verdicts[a.ID] != sound || a.Status != lb.AmphoraAllocated || !serving {
+			continue
+		}
+		if a.Position >= 0 {
+			online++
+		} else if p.eligible(a) && p.named(a.ID) && p.in.Version == p.ob.Distributor.Table {
+			st.StandbyReady++
+		}
+	}
+	least := max(c.MinSize, 1)
+	if c.ProvisioningStatus == lb.PendingCreate && online >= least {
+		st.Provisioning = lb.Active
+	}
+	st.Operating = OperatingOf(online, c.DesiredSize, least)
+	if !p.ob.LoadBalancer.Enabled || st.Provisioning == lb.PendingCreate {
+		st.Operating = lb.Offline
+	}
+	return st
+}
+
+// OperatingOf is a cluster's operating status by the count of its online positions (S28).
+func OperatingOf(online, desired, least int) lb.OperatingStatus {
+	switch {
+	case online < least:
+		return lb.OperatingDown
+	case online < desired:
+		return lb.Degraded
+	}
+	return lb.Online
+}
+
+// DrainedBy is when a cluster's draining amphora goes at the latest.
+func (s Spec) DrainedBy(a lb.Amphora) time.Time { return a.DrainingSince.Add(s.DrainDeadline) }
