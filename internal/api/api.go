@@ -1,0 +1,120 @@
+// Package api is the REST API: the Load Balancer v2 API, which Octavia's clients use unchanged, and the operator's
+// calls. One file a resource; errors become HTTP in fault.go alone, lists follow list.go, bodies are read by
+// decode.go. It is the only package that knows huma, which keeps the routes and writes the OpenAPI document.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"colonnade/internal/identity"
+)
+
+// Settings are what new clusters get unless an operator says otherwise (S44).
+type Settings struct {
+	DesiredSize int           // N, positions
+	MinSize     int           // the smallest number that serves
+	StandbySize int           // warm amphorae beyond N
+	Cooldown    time.Duration // between elective changes
+}
+
+// DefaultSettings are three active amphorae and one standby.
+func DefaultSettings() Settings {
+	return Settings{DesiredSize: 3, MinSize: 1, StandbySize: 1, Cooldown: 30 * time.Second}
+}
+
+// Deps is what the API stands on.
+type Deps struct {
+	Store    Store
+	Networks Networks
+	// Operator is nil where networks are not ours to make; its calls answer 501 then.
+	Operator NetworkOperator
+	Identity identity.Authenticator
+	Settings Settings
+	Log      *slog.Logger
+}
+
+type server struct {
+	Deps
+}
+
+// New makes the API's handler.
+func New(deps Deps) (http.Handler, error) {
+	if deps.Store == nil || deps.Networks == nil || deps.Identity == nil || deps.Log == nil {
+		return nil, errors.New("make api: store, networks, identity and log are needed")
+	}
+	if s := deps.Settings; s.DesiredSize < 1 || s.MinSize < 1 || s.MinSize > s.DesiredSize || s.StandbySize < 0 || s.Cooldown < 0 {
+		return nil, fmt.Errorf("make api: settings %+v: sizes must be 1 ≤ min_size ≤ desired_size and standby_size ≥ 0", s)
+	}
+	mux := http.NewServeMux()
+	s := &server{Deps: deps}
+	api := s.routes(mux)
+	document, err := api.OpenAPI().MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("write openapi document: %w", err)
+	}
+	mux.HandleFunc("GET /{$}", s.versions)
+	mux.HandleFunc("GET /v2.0", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, "v2") })
+	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(document) // the client has gone when this fails
+	})
+	h := negotiated(routed(mux, deps.Log), deps.Log)
+	return logged(canonical(authenticated(h, deps.Identity, deps.Log)), deps.Log), nil
+}
+
+// NewServer makes an HTTP server for the handler with a deadline on everything a client could stretch.
+func NewServer(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      60 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+}
+
+// call is one request on its way through a handler.
+type call struct {
+	r     *http.Request
+	body  []byte
+	query url.Values
+	url   string // of this resource, as the client wrote it, without query
+	// narrow are filters that the path implies.
+	narrow map[string][]string
+}
+
+func (c *call) id() string   { return c.r.PathValue("id") }
+func (c *call) pool() string { return c.r.PathValue("pool_id") }
+
+// handler serves a call; a nil answer is an empty body.
+type handler func(ctx context.Context, c *call) (any, error)
+
+// handle registers one operation with its handler.
+func (s *server) handle(api huma.API, op huma.Operation, h handler) {
+	api.OpenAPI().AddOperation(&op)
+	status := op.DefaultStatus
+	api.Adapter().Handle(&op, func(hc huma.Context) {
+		r, w := humago.Unwrap(hc)
+		body, err := io.ReadAll(r.Body)
+		if err == nil {
+			c := &call{r: r, body: body, query: r.URL.Query(), url: base(r.Context()) + r.URL.Path}
+			var out any
+			if out, err = h(r.Context(), c); err == nil {
+				reply(w, status, out)
+				return
+			}
+		}
+		fail(w, r, s.Log, err)
+	})
+}

@@ -1,0 +1,114 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"colonnade/internal/api/wire"
+	"colonnade/internal/identity"
+	"colonnade/internal/lb"
+)
+
+// routeFault is an error about the way to an object rather than the object: unknown path, method, unparsable paging,
+// unknown parent. Clients know it by another shape.
+type routeFault struct {
+	code int
+	text string
+}
+
+func (f *routeFault) Error() string { return f.text }
+
+var (
+	errForbidden  = lb.Faultf(lb.KindForbidden, "Policy does not allow this request to be performed.")
+	errTooLarge   = errors.New("Request is too large.")                   //nolint:staticcheck // a text for clients
+	errMediaType  = errors.New("Unknown mimetype: use application/json.") //nolint:staticcheck // a text for clients
+	errPanic      = errors.New("panic while serving")
+	textInternal  = "An internal error occurred; the operator's log has the details under this request's id."
+	textLater     = "The service could not answer in time; please try again."
+	statusOfKinds = map[lb.Kind]int{
+		lb.KindInvalid:     http.StatusBadRequest,
+		lb.KindForbidden:   http.StatusForbidden,
+		lb.KindNotFound:    http.StatusNotFound,
+		lb.KindConflict:    http.StatusConflict,
+		lb.KindUnsupported: http.StatusNotImplemented,
+		lb.KindUnavailable: http.StatusServiceUnavailable,
+	}
+)
+
+// answer is an error turned into HTTP.
+type answer struct {
+	status int
+	body   any
+	header http.Header
+	hidden bool // the cause is not in the body, so the log must have it
+}
+
+// answerFor is the one place where errors become HTTP.
+func answerFor(err error) answer {
+	var route *routeFault
+	var fault *lb.Fault
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &route):
+		return answer{status: route.code, body: map[string]any{
+			"code": route.code, "title": http.StatusText(route.code), "description": route.text,
+		}}
+	case errors.Is(err, identity.ErrUnauthorized):
+		text := "The request you have made requires authentication."
+		return answer{
+			status: http.StatusUnauthorized,
+			body:   map[string]any{"error": map[string]any{"code": 401, "title": "Unauthorized", "message": text}},
+			header: http.Header{"Www-Authenticate": {`Bearer realm="colonnade"`}},
+		}
+	case errors.As(err, &fault) && statusOfKinds[fault.Kind] != 0:
+		return answer{status: statusOfKinds[fault.Kind], body: shapeA(statusOfKinds[fault.Kind], fault.Text)}
+	case errors.As(err, &tooLarge), errors.Is(err, errTooLarge):
+		return answer{status: http.StatusRequestEntityTooLarge, body: shapeA(413, errTooLarge.Error())}
+	case errors.Is(err, errMediaType):
+		return answer{status: http.StatusUnsupportedMediaType, body: shapeA(415, errMediaType.Error())}
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return answer{status: http.StatusServiceUnavailable, body: shapeA(503, textLater), hidden: true}
+	default:
+		return answer{status: http.StatusInternalServerError, body: shapeA(500, textInternal), hidden: true}
+	}
+}
+
+func shapeA(status int, text string) wire.Fault {
+	code := "Client"
+	if status >= 500 {
+		code = "Server"
+	}
+	return wire.Fault{FaultCode: code, FaultString: text}
+}
+
+// fail answers a request with err and logs what the answer does not say.
+func fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+	a := answerFor(err)
+	if a.hidden {
+		log.ErrorContext(r.Context(), "request failed", "request_id", requestID(r.Context()),
+			"method", r.Method, "path", r.URL.Path, "error", err)
+	}
+	for name, values := range a.header {
+		w.Header()[name] = values
+	}
+	reply(w, a.status, a.body)
+}
+
+// reply writes one JSON body; nil is none.
+func reply(w http.ResponseWriter, status int, body any) {
+	if body == nil {
+		w.WriteHeader(status)
+		return
+	}
+	b, err := json.Marshal(body)
+	if err != nil {
+		status, b = http.StatusInternalServerError, fmt.Appendf(nil, `{"faultcode":"Server","faultstring":%q,"debuginfo":null}`, textInternal)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(b) // the client has gone when this fails
+}

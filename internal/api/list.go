@@ -1,0 +1,225 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"colonnade/internal/api/wire"
+	"colonnade/internal/lb"
+	"colonnade/internal/store"
+)
+
+// pageLimit is the most rows one answer has.
+const pageLimit = 1000
+
+// paging are the parameters that are no filters.
+var paging = []string{"limit", "marker", "page_reverse", "sort", "sort_key", "sort_dir", "fields", "project_id"}
+
+// tagFilters may be repeated; all others may not.
+var tagFilters = []string{"tags", "tags-any", "not-tags", "not-tags-any"}
+
+// page is a parsed list request.
+type page struct {
+	query   store.Query
+	reverse bool
+	fields  []string
+	values  url.Values
+}
+
+// parsePage reads the list parameters. Who may not read all projects sees their own.
+func parsePage(ctx context.Context, values url.Values) (page, error) {
+	p := page{values: values, fields: values["fields"], query: store.Query{Limit: pageLimit, Filters: map[string][]string{}}}
+	for name, all := range values {
+		if len(all) > 1 && name != "fields" && !slices.Contains(tagFilters, name) {
+			return p, lb.InvalidField(name, strings.Join(all, ", "), "Value should be given once")
+		}
+		if !slices.Contains(paging, name) {
+			p.query.Filters[name] = all
+		}
+	}
+	if err := p.parseLimit(values.Get("limit")); err != nil {
+		return p, err
+	}
+	p.query.Marker = values.Get("marker")
+	if err := p.parseSort(); err != nil {
+		return p, err
+	}
+	who := principal(ctx)
+	p.query.ProjectID = values.Get("project_id")
+	if who.ReadsAll() {
+		return p, nil
+	}
+	if p.query.ProjectID == "" {
+		p.query.ProjectID = who.ProjectID
+	}
+	return p, mayRead(ctx, p.query.ProjectID)
+}
+
+func (p *page) parseLimit(s string) error {
+	if s == "" || s == "infinite" || s == "None" {
+		return nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		return &routeFault{http.StatusBadRequest, "Invalid value for limit: '" + s + "'"}
+	}
+	if n >= 1 && n < pageLimit {
+		p.query.Limit = n
+	}
+	return nil
+}
+
+func (p *page) parseSort() error {
+	var keys []store.SortKey
+	add := func(name, dir string) error {
+		if name == "" {
+			return nil
+		}
+		if dir != "" && dir != "asc" && dir != "desc" {
+			return &routeFault{http.StatusBadRequest, "Invalid sort direction '" + dir + "': use asc or desc."}
+		}
+		keys = append(keys, store.SortKey{Name: name, Desc: dir == "desc"})
+		return nil
+	}
+	for one := range strings.SplitSeq(p.values.Get("sort"), ",") {
+		name, dir, _ := strings.Cut(one, ":")
+		if err := add(name, dir); err != nil {
+			return err
+		}
+	}
+	dirs := strings.Split(p.values.Get("sort_dir"), ",")
+	for i, name := range strings.Split(p.values.Get("sort_key"), ",") {
+		dir := ""
+		if i < len(dirs) {
+			dir = dirs[i]
+		}
+		if err := add(name, dir); err != nil {
+			return err
+		}
+	}
+	// A page before the marker is the page after it in the opposite order, turned round again.
+	if p.reverse = p.values.Get("page_reverse") == "True" && p.query.Marker != ""; p.reverse {
+		for _, name := range []string{"created_at", "id"} {
+			if !slices.ContainsFunc(keys, func(k store.SortKey) bool { return k.Name == name }) {
+				keys = append(keys, store.SortKey{Name: name})
+			}
+		}
+		for i := range keys {
+			keys[i].Desc = !keys[i].Desc
+		}
+	}
+	p.query.Sort = keys
+	return nil
+}
+
+// listed answers a list: fetch reads the rows, view shows one, id names it for the links.
+func listed[T, V any](ctx context.Context, c *call, root string, fetch func(context.Context, store.Query) ([]T, error), view func([]T) ([]V, error), id func(T) string) (any, error) {
+	p, err := parsePage(ctx, c.query)
+	if err != nil {
+		return nil, err
+	}
+	if c.narrow != nil {
+		maps.Copy(p.query.Filters, c.narrow)
+	}
+	rows, err := fetch(ctx, p.query)
+	if err != nil {
+		return nil, err
+	}
+	if p.reverse {
+		slices.Reverse(rows)
+	}
+	shown, err := view(rows)
+	if err != nil {
+		return nil, err
+	}
+	links := []wire.Link{}
+	if len(rows) > 0 {
+		if p.query.Marker != "" {
+			links = append(links, p.link(c.url, "previous", id(rows[0])))
+		}
+		if len(rows) == p.query.Limit {
+			links = append(links, p.link(c.url, "next", id(rows[len(rows)-1])))
+		}
+	}
+	var items any = shown
+	if shown == nil {
+		items = []V{}
+	}
+	if len(p.fields) > 0 {
+		if items, err = selectFields(shown, p.fields); err != nil {
+			return nil, err
+		}
+	}
+	return map[string]any{root: items, root + "_links": links}, nil
+}
+
+func (p *page) link(href, rel, marker string) wire.Link {
+	v := url.Values{"limit": {strconv.Itoa(p.query.Limit)}, "marker": {marker}}
+	for _, name := range []string{"sort", "sort_key", "sort_dir"} {
+		if s := p.values.Get(name); s != "" {
+			v.Set(name, s)
+		}
+	}
+	if rel == "previous" {
+		v.Set("page_reverse", "True")
+	}
+	return wire.Link{Rel: rel, Href: href + "?" + v.Encode()}
+}
+
+// selectFields keeps the named fields of each item; unknown names are ignored.
+func selectFields[V any](items []V, fields []string) ([]map[string]json.RawMessage, error) {
+	out := make([]map[string]json.RawMessage, len(items))
+	for i := range items {
+		b, err := json.Marshal(items[i])
+		if err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(b, &out[i]); err != nil {
+			return nil, err
+		}
+		maps.DeleteFunc(out[i], func(name string, _ json.RawMessage) bool { return !slices.Contains(fields, name) })
+	}
+	return out, nil
+}
+
+// one answers a show: {root: view}, with the wanted fields.
+func one[V any](c *call, root string, view V) (any, error) {
+	if len(c.query["fields"]) == 0 {
+		return map[string]any{root: view}, nil
+	}
+	some, err := selectFields([]V{view}, c.query["fields"])
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{root: some[0]}, nil
+}
+
+// each makes a view of one row a view of all.
+func each[T, V any](view func(T) V) func([]T) ([]V, error) {
+	return func(rows []T) ([]V, error) {
+		out := make([]V, len(rows))
+		for i, row := range rows {
+			out[i] = view(row)
+		}
+		return out, nil
+	}
+}
+
+// byID reads the one row with this id.
+func byID[T any](ctx context.Context, fetch func(context.Context, store.Query) ([]T, error), kind, id string) (T, error) {
+	rows, err := fetch(ctx, store.Query{Filters: map[string][]string{"id": {id}}, Limit: 1})
+	if err != nil || len(rows) == 0 {
+		var none T
+		if err == nil {
+			err = notFound(kind, id)
+		}
+		return none, err
+	}
+	return rows[0], nil
+}

@@ -1,0 +1,170 @@
+package api
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+
+	"colonnade/internal/api/wire"
+	"colonnade/internal/lb"
+)
+
+func (s *server) listListeners(ctx context.Context, c *call) (any, error) {
+	return listed(ctx, c, "listeners", s.Store.Listeners, each(listenerView), func(l lb.Listener) string { return l.ID })
+}
+
+func (s *server) showListener(ctx context.Context, c *call) (any, error) {
+	l, err := s.listener(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return one(c, "listener", listenerView(l))
+}
+
+// listener reads the listener of the path, for reading.
+func (s *server) listener(ctx context.Context, c *call) (lb.Listener, error) {
+	l, err := byID(ctx, s.Store.Listeners, "Listener", c.id())
+	if err != nil {
+		return l, err
+	}
+	return l, mayRead(ctx, l.ProjectID)
+}
+
+func (s *server) createListener(ctx context.Context, c *call) (any, error) {
+	var in wire.ListenerCreate
+	if err := decodeBody(c.body, "listener_.listener", "listener", &in); err != nil {
+		return nil, err
+	}
+	if !in.LoadBalancerID.Given() {
+		return nil, lb.InvalidField("loadbalancer_id", "None", "Mandatory field missing.")
+	}
+	if in.DefaultPool.Given() || len(in.L7Policies.V) > 0 {
+		return nil, lb.Unsupported("default_pool and l7policies outside of a whole load balancer")
+	}
+	parent, err := byID(ctx, s.Store.LoadBalancers, "Load Balancer", in.LoadBalancerID.V)
+	if err == nil {
+		err = mayWrite(ctx, parent.ProjectID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	l, err := newListener(in, parent.LoadBalancer)
+	if err != nil {
+		return nil, err
+	}
+	tree, err := s.change(ctx, parent.ID, func(t *lb.Tree) error { return t.AddListener(l) })
+	if err != nil {
+		return nil, err
+	}
+	return listenerFrom(&tree, l.ID)
+}
+
+func listenerFrom(t *lb.Tree, id string) (any, error) {
+	l, err := t.Listener(id)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"listener": listenerView(*l)}, nil
+}
+
+// newListener makes a listener of a request, with an id.
+func newListener(in wire.ListenerCreate, parent lb.LoadBalancer) (lb.Listener, error) {
+	l := lb.Listener{
+		ID: uuid.NewString(), LoadBalancerID: parent.ID, ProjectID: parent.ProjectID, Enabled: true,
+		Protocol: in.Protocol.V, ProtocolPort: in.ProtocolPort.V, ConnectionLimit: lb.DefaultConnectionLimit,
+		TimeoutClientData: lb.DefaultTimeoutClientData, TimeoutMemberConnect: lb.DefaultTimeoutMemberConnect,
+		TimeoutMemberData: lb.DefaultTimeoutMemberData, TimeoutTCPInspect: lb.DefaultTimeoutTCPInspect,
+	}
+	if in.Tags.Given() {
+		l.Tags = in.Tags.V
+	}
+	return l, setListener(&l, in.ListenerFields, parent.VIPAddress)
+}
+
+// setListener puts the fields that are there into the listener and checks the result. vip is any of its load
+// balancer's addresses.
+func setListener(l *lb.Listener, in wire.ListenerFields, vip string) error {
+	if err := refuseTLS(in.ListenerTLS); err != nil {
+		return err
+	}
+	in.Name.Into(&l.Name, "")
+	in.Description.Into(&l.Description, "")
+	in.AdminStateUp.Into(&l.Enabled, false)
+	in.ConnectionLimit.Into(&l.ConnectionLimit, lb.DefaultConnectionLimit)
+	in.DefaultPoolID.Into(&l.DefaultPoolID, "")
+	in.InsertHeaders.Into(&l.InsertHeaders, nil)
+	in.TimeoutClientData.Into(&l.TimeoutClientData, lb.DefaultTimeoutClientData)
+	in.TimeoutMemberConnect.Into(&l.TimeoutMemberConnect, lb.DefaultTimeoutMemberConnect)
+	in.TimeoutMemberData.Into(&l.TimeoutMemberData, lb.DefaultTimeoutMemberData)
+	in.TimeoutTCPInspect.Into(&l.TimeoutTCPInspect, lb.DefaultTimeoutTCPInspect)
+	in.AllowedCIDRs.Into(&l.AllowedCIDRs, nil)
+	in.Tags.Into(&l.Tags, l.Tags) // null leaves them
+	if err := lb.CheckCIDRFamilies(l.AllowedCIDRs, vip); err != nil {
+		return err
+	}
+	return lb.ValidateListener(*l)
+}
+
+// refuseTLS refuses what needs TLS; values that say "none" pass.
+func refuseTLS(t wire.ListenerTLS) error {
+	return refuseAny(map[string]bool{
+		"default_tls_container_ref":   t.DefaultTLSContainerRef.V != "",
+		"sni_container_refs":          len(t.SNIContainerRefs.V) > 0,
+		"client_ca_tls_container_ref": t.ClientCATLSContainerRef.V != "",
+		"client_authentication":       t.ClientAuthentication.Given() && t.ClientAuthentication.V != "NONE",
+		"client_crl_container_ref":    t.ClientCRLContainerRef.V != "",
+		"tls_ciphers":                 t.TLSCiphers.V != "",
+		"tls_versions":                len(t.TLSVersions.V) > 0,
+		"alpn_protocols":              len(t.ALPNProtocols.V) > 0,
+		"hsts_max_age":                t.HSTSMaxAge.Given(),
+		"hsts_include_subdomains":     t.HSTSIncludeSubdomains.V,
+		"hsts_preload":                t.HSTSPreload.V,
+	})
+}
+
+func (s *server) updateListener(ctx context.Context, c *call) (any, error) {
+	var in wire.ListenerUpdate
+	if err := decodeBody(c.body, "listener_.listener", "listener", &in); err != nil {
+		return nil, err
+	}
+	l, err := s.listener(ctx, c)
+	if err == nil {
+		err = mayWrite(ctx, l.ProjectID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	tree, err := s.change(ctx, l.LoadBalancerID, func(t *lb.Tree) error {
+		vip := t.LoadBalancer.VIPAddress
+		return t.UpdateListener(l.ID, func(l *lb.Listener) error { return setListener(l, in.ListenerFields, vip) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	return listenerFrom(&tree, l.ID)
+}
+
+func (s *server) deleteListener(ctx context.Context, c *call) (any, error) {
+	l, err := s.listener(ctx, c)
+	if err == nil {
+		err = mayWrite(ctx, l.ProjectID)
+	}
+	if err == nil {
+		_, err = s.change(ctx, l.LoadBalancerID, func(t *lb.Tree) error { return t.DeleteListener(l.ID) })
+	}
+	return nil, err
+}
+
+func (s *server) listenerStatistics(ctx context.Context, c *call) (any, error) {
+	l, err := s.listener(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	counters, err := s.Store.ListenerStatistics(ctx, l.LoadBalancerID)
+	if err != nil {
+		return nil, err
+	}
+	var sum wire.Statistics
+	addStatistics(&sum, counters[l.ID])
+	return map[string]any{"stats": sum}, nil
+}

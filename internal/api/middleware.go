@@ -1,0 +1,236 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"mime"
+	"net/http"
+	pathpkg "path"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"colonnade/internal/identity"
+	"colonnade/internal/lb"
+)
+
+// Limits of a request.
+const (
+	maxBody        = 114688 // bytes, as upstream
+	requestTimeout = 30 * time.Second
+)
+
+type contextKey int
+
+const (
+	keyRequestID contextKey = iota
+	keyPrincipal
+	keyBase
+)
+
+func requestID(ctx context.Context) string { s, _ := ctx.Value(keyRequestID).(string); return s }
+
+func principal(ctx context.Context) identity.Principal {
+	p, _ := ctx.Value(keyPrincipal).(identity.Principal)
+	return p
+}
+
+// base is the URL up to before the version, as the client wrote it.
+func base(ctx context.Context) string { s, _ := ctx.Value(keyBase).(string); return s }
+
+// recorder remembers what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status int
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+		r.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (r *recorder) Write(b []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
+	return r.ResponseWriter.Write(b)
+}
+
+// Unwrap serves http.ResponseController.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// logged gives each request an id and a deadline, logs it, and turns a panic into a 500 that says nothing.
+func logged(next http.Handler, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now() // for the log only
+		id := "req-" + uuid.NewString()
+		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), keyRequestID, id), requestTimeout)
+		defer cancel()
+		rec := &recorder{ResponseWriter: w}
+		rec.Header().Set("X-Openstack-Request-Id", id)
+		r = r.WithContext(ctx)
+		path := r.URL.Path
+		defer func() {
+			if p := recover(); p != nil {
+				log.ErrorContext(ctx, "request panicked", "request_id", id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				reply(rec, answerFor(errPanic).status, answerFor(errPanic).body)
+			}
+			log.InfoContext(ctx, "request served", "request_id", id, "method", r.Method, "path", path,
+				"status", rec.status, "duration_ms", time.Since(began).Milliseconds())
+		}()
+		next.ServeHTTP(rec, r)
+	})
+}
+
+// open are the paths that anybody may read.
+var open = map[string]bool{"/": true, "/openapi.json": true}
+
+// authenticated asks who makes a request, after its size was looked at.
+func authenticated(next http.Handler, who identity.Authenticator, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ContentLength > maxBody {
+			fail(w, r, log, errTooLarge)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		if open[r.URL.Path] && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		p, err := who.Authenticate(r)
+		if err != nil {
+			fail(w, r, log, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyPrincipal, p)))
+	})
+}
+
+// negotiated refuses what cannot be answered in JSON, and bodies that are not JSON.
+func negotiated(next http.Handler, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !acceptsJSON(r.Header.Get("Accept")) {
+			fail(w, r, log, &routeFault{http.StatusNotAcceptable, "The resource could not be generated in any form but application/json."})
+			return
+		}
+		if t := r.Header.Get("Content-Type"); t != "" && r.ContentLength != 0 {
+			if m, _, err := mime.ParseMediaType(t); err != nil || (m != "application/json" && !strings.HasSuffix(m, "+json")) {
+				fail(w, r, log, errMediaType)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func acceptsJSON(accept string) bool {
+	if strings.TrimSpace(accept) == "" {
+		return true
+	}
+	for one := range strings.SplitSeq(accept, ",") {
+		m, params, err := mime.ParseMediaType(strings.TrimSpace(one))
+		if err == nil && params["q"] != "0" && (m == "*/*" || m == "application/*" || m == "application/json") {
+			return true
+		}
+	}
+	return false
+}
+
+// canonical takes every spelling of a path to the one that is routed: /load-balancer/v2.0/loadbalancers,
+// /v2/lbaas/loadbalancers/ and /v2.0/lbaas/loadbalancers.json are all /v2.0/lbaas/loadbalancers.
+func canonical(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		scheme := "http"
+		if r.TLS != nil {
+			scheme = "https"
+		}
+		base, path := scheme+"://"+r.Host, r.URL.Path
+		if rest, ok := strings.CutPrefix(path, "/load-balancer"); ok && (rest == "" || rest[0] == '/') {
+			base, path = base+"/load-balancer", rest
+		}
+		r2 := r.WithContext(context.WithValue(r.Context(), keyBase, base))
+		r2.URL = new(*r.URL)
+		r2.URL.Path, r2.URL.RawPath = canonicalPath(path), ""
+		next.ServeHTTP(w, r2)
+	})
+}
+
+func canonicalPath(path string) string {
+	path = strings.TrimSuffix(pathpkg.Clean("/"+path), ".json")
+	if path == "/openapi" {
+		return "/openapi.json"
+	}
+	parts := strings.Split(path, "/")
+	if len(parts) < 2 {
+		return "/"
+	}
+	if parts[1] != "v2" && parts[1] != "v2.0" {
+		return path
+	}
+	if len(parts) == 2 || len(parts) == 3 && (parts[2] == "lbaas" || parts[2] == "octavia") {
+		return "/v2.0"
+	}
+	rest := parts[2:]
+	switch rest[0] {
+	case "lbaas", "octavia", "colonnade":
+	default:
+		rest = append([]string{"lbaas"}, rest...)
+	}
+	return "/v2.0/" + strings.Join(rest, "/")
+}
+
+// routed answers unknown paths and methods in the shape clients know.
+func routed(mux *http.ServeMux, log *slog.Logger) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, pattern := mux.Handler(r)
+		if pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		p := &probe{header: http.Header{}}
+		h.ServeHTTP(p, r)
+		f := &routeFault{http.StatusNotFound, "The resource could not be found."}
+		if p.status == http.StatusMethodNotAllowed {
+			w.Header().Set("Allow", p.header.Get("Allow"))
+			f = &routeFault{p.status, "The method " + r.Method + " is not allowed for this resource."}
+		}
+		fail(w, r, log, f)
+	})
+}
+
+// probe takes an answer whose status and headers are wanted and whose text is not: the mux knows the methods of a path.
+type probe struct {
+	header http.Header
+	status int
+}
+
+func (p *probe) Header() http.Header         { return p.header }
+func (p *probe) Write(b []byte) (int, error) { return len(b), nil }
+func (p *probe) WriteHeader(status int)      { p.status = status }
+
+// mayRead and mayWrite say 403 for objects of projects that are not the caller's.
+func mayRead(ctx context.Context, projectID string) error {
+	if principal(ctx).Reads(projectID) {
+		return nil
+	}
+	return errForbidden
+}
+
+func mayWrite(ctx context.Context, projectID string) error {
+	if principal(ctx).Writes(projectID) {
+		return nil
+	}
+	return errForbidden
+}
+
+func mayOperate(ctx context.Context) error {
+	if principal(ctx).Admin() {
+		return nil
+	}
+	return errForbidden
+}
+
+func notFound(kind, id string) error { return lb.Faultf(lb.KindNotFound, "%s %s not found.", kind, id) }

@@ -1,0 +1,54 @@
+package api
+
+import (
+	"context"
+
+	"colonnade/internal/amphora"
+	"colonnade/internal/lb"
+	"colonnade/internal/network"
+	"colonnade/internal/store"
+)
+
+// Store is what the API needs of the database; *store.Store is one.
+type Store interface {
+	// CreateTree writes a new load balancer with its cluster, and wakes worker and cluster manager.
+	CreateTree(ctx context.Context, tree lb.Tree, cluster lb.Cluster) error
+	// ChangeTree reads the tree, lets change modify it and writes what differs in one transaction; nothing is written
+	// when change returns an error.
+	ChangeTree(ctx context.Context, lbID, actor string, change func(*lb.Tree) error) (lb.Tree, error)
+	Tree(ctx context.Context, lbID string) (lb.Tree, error)
+
+	LoadBalancers(ctx context.Context, q store.Query) ([]store.LoadBalancerItem, error)
+	Listeners(ctx context.Context, q store.Query) ([]lb.Listener, error)
+	Pools(ctx context.Context, q store.Query) ([]store.PoolItem, error)
+	Members(ctx context.Context, q store.Query) ([]lb.Member, error)
+	HealthMonitors(ctx context.Context, q store.Query) ([]lb.HealthMonitor, error)
+	Amphorae(ctx context.Context, q store.Query) ([]store.AmphoraItem, error)
+	Clusters(ctx context.Context, q store.Query) ([]store.ClusterItem, error)
+	Distributors(ctx context.Context, q store.Query) ([]store.DistributorItem, error)
+
+	// FindHealthMonitor returns the id of its load balancer.
+	FindHealthMonitor(ctx context.Context, id string) (string, error)
+	RequestAmphoraFailover(ctx context.Context, amphoraID string) error
+	RequestLoadBalancerFailover(ctx context.Context, lbID string) error
+	// ListenerStatistics are the sums over all amphorae, by listener id.
+	ListenerStatistics(ctx context.Context, lbID string) (map[string]amphora.ListenerStats, error)
+	AmphoraStatistics(ctx context.Context, amphoraID string) ([]amphora.ListenerStats, error)
+}
+
+// Networks is what the API needs of the network driver for VIPs and members.
+type Networks interface {
+	Subnet(ctx context.Context, id string) (network.Subnet, error)
+	Network(ctx context.Context, id string) (network.Network, error)
+	EnsurePort(ctx context.Context, spec network.PortSpec) (network.Port, error)
+	Port(ctx context.Context, id string) (network.Port, error)
+	DeletePort(ctx context.Context, id string) error
+}
+
+// NetworkOperator makes and removes networks, where the driver has networks of its own (bridge). It checks what it is
+// given and answers with *lb.Fault.
+type NetworkOperator interface {
+	CreateNetwork(ctx context.Context, n network.Network) (network.Network, error)
+	Networks(ctx context.Context) ([]network.Network, error)
+	DeleteNetwork(ctx context.Context, id string) error
+}

@@ -1,0 +1,205 @@
+package api
+
+import (
+	"encoding/json"
+	"time"
+
+	"colonnade/internal/api/wire"
+	"colonnade/internal/lb"
+)
+
+// stamp writes a time as the API does: ISO 8601, microseconds, no zone; null when there is none.
+func stamp(t time.Time) *string {
+	if t.IsZero() {
+		return nil
+	}
+	return new(t.UTC().Format("2006-01-02T15:04:05.000000"))
+}
+
+// orNull makes a zero value null.
+func orNull[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+func list[T any](in []T) []T {
+	if in == nil {
+		return []T{}
+	}
+	return in
+}
+
+func refs(ids []string) []wire.Ref {
+	out := make([]wire.Ref, len(ids))
+	for i, id := range ids {
+		out[i].ID = id
+	}
+	return out
+}
+
+func status(ps lb.ProvisioningStatus, os lb.OperatingStatus, reason string) wire.Status {
+	return wire.Status{ProvisioningStatus: string(ps), OperatingStatus: string(os), StatusReason: reason}
+}
+
+// shownOperating is a load balancer's operating status: the v2 API knows no DOWN.
+func shownOperating(os lb.OperatingStatus) lb.OperatingStatus {
+	if os == lb.OperatingDown {
+		return lb.OperatingErr
+	}
+	return os
+}
+
+func loadBalancerFields(l lb.LoadBalancer) wire.LoadBalancerFields {
+	provider := l.Provider
+	if provider == "" {
+		provider = "octavia"
+	}
+	return wire.LoadBalancerFields{
+		Common: wire.Common{
+			ID: l.ID, Name: l.Name, ProjectID: l.ProjectID, TenantID: l.ProjectID, AdminStateUp: l.Enabled,
+			Tags: list(l.Tags), CreatedAt: stamp(l.CreatedAt), UpdatedAt: stamp(l.UpdatedAt),
+			Status: status(l.ProvisioningStatus, shownOperating(l.OperatingStatus), l.StatusReason),
+		},
+		Description: l.Description,
+		VIPAddress:  l.VIPAddress, VIPPortID: l.VIPPortID, VIPSubnetID: l.VIPSubnetID, VIPNetworkID: l.VIPNetworkID,
+		VIPVnicType: "normal", VIPSgIDs: []string{}, AdditionalVIPs: []json.RawMessage{}, Provider: provider,
+	}
+}
+
+func loadBalancerView(l lb.LoadBalancer, listeners, pools []string) wire.LoadBalancer {
+	return wire.LoadBalancer{LoadBalancerFields: loadBalancerFields(l), Listeners: refs(listeners), Pools: refs(pools)}
+}
+
+func loadBalancerOf(t *lb.Tree) wire.LoadBalancer {
+	v := wire.LoadBalancer{LoadBalancerFields: loadBalancerFields(t.LoadBalancer), Listeners: []wire.Ref{}, Pools: []wire.Ref{}}
+	for i := range t.Listeners {
+		v.Listeners = append(v.Listeners, wire.Ref{ID: t.Listeners[i].ID})
+	}
+	for i := range t.Pools {
+		v.Pools = append(v.Pools, wire.Ref{ID: t.Pools[i].ID})
+	}
+	return v
+}
+
+func treeView(t *lb.Tree) wire.LoadBalancerTree {
+	v := wire.LoadBalancerTree{
+		LoadBalancerFields: loadBalancerFields(t.LoadBalancer),
+		Listeners:          []wire.ListenerTree{}, Pools: []wire.PoolTree{},
+	}
+	for _, l := range t.Listeners {
+		lv := wire.ListenerTree{ListenerCommon: listenerCommon(l), DefaultPoolID: orNull(l.DefaultPoolID), L7Policies: []wire.Ref{}}
+		if p, err := t.Pool(l.DefaultPoolID); err == nil {
+			lv.DefaultPool = new(poolTree(*p))
+		}
+		v.Listeners = append(v.Listeners, lv)
+	}
+	for _, p := range t.Pools {
+		v.Pools = append(v.Pools, poolTree(p))
+	}
+	return v
+}
+
+func poolTree(p lb.Pool) wire.PoolTree {
+	v := wire.PoolTree{PoolCommon: poolCommon(p), Members: []wire.Member{}}
+	for _, m := range p.Members {
+		v.Members = append(v.Members, memberView(m))
+	}
+	if p.HealthMonitor != nil {
+		v.HealthMonitor = new(monitorView(*p.HealthMonitor))
+	}
+	return v
+}
+
+func listenerCommon(l lb.Listener) wire.ListenerCommon {
+	headers := l.InsertHeaders
+	if headers == nil {
+		headers = map[string]string{}
+	}
+	v := wire.ListenerCommon{
+		Common: wire.Common{
+			ID: l.ID, Name: l.Name, ProjectID: l.ProjectID, TenantID: l.ProjectID, AdminStateUp: l.Enabled,
+			Tags: list(l.Tags), CreatedAt: stamp(l.CreatedAt), UpdatedAt: stamp(l.UpdatedAt),
+			Status: status(l.ProvisioningStatus, l.OperatingStatus, l.StatusReason),
+		},
+		Description: l.Description, Protocol: l.Protocol, ProtocolPort: l.ProtocolPort,
+		ConnectionLimit: l.ConnectionLimit, InsertHeaders: headers,
+		TimeoutClientData: l.TimeoutClientData, TimeoutMemberConnect: l.TimeoutMemberConnect,
+		TimeoutMemberData: l.TimeoutMemberData, TimeoutTCPInspect: l.TimeoutTCPInspect,
+		SNIContainerRefs: []string{}, ClientAuthentication: "NONE",
+	}
+	if len(l.AllowedCIDRs) > 0 {
+		v.AllowedCIDRs = l.AllowedCIDRs
+	}
+	return v
+}
+
+func listenerView(l lb.Listener) wire.Listener {
+	return wire.Listener{
+		ListenerCommon: listenerCommon(l), DefaultPoolID: orNull(l.DefaultPoolID),
+		L7Policies: []wire.Ref{}, LoadBalancers: refs([]string{l.LoadBalancerID}),
+	}
+}
+
+func poolCommon(p lb.Pool) wire.PoolCommon {
+	v := wire.PoolCommon{
+		Common: wire.Common{
+			ID: p.ID, Name: p.Name, ProjectID: p.ProjectID, TenantID: p.ProjectID, AdminStateUp: p.Enabled,
+			Tags: list(p.Tags), CreatedAt: stamp(p.CreatedAt), UpdatedAt: stamp(p.UpdatedAt),
+			Status: status(p.ProvisioningStatus, p.OperatingStatus, p.StatusReason),
+		},
+		Description: p.Description, Protocol: p.Protocol, LBAlgorithm: p.Algorithm,
+	}
+	if sp := p.SessionPersistence; sp != nil {
+		v.SessionPersistence = &wire.SessionPersistenceView{Type: sp.Type, CookieName: orNull(sp.CookieName)}
+	}
+	return v
+}
+
+func poolView(p lb.Pool, listeners, members []string, monitorID string) wire.Pool {
+	return wire.Pool{
+		PoolCommon: poolCommon(p), LoadBalancers: refs([]string{p.LoadBalancerID}),
+		Listeners: refs(listeners), Members: refs(members), HealthMonitorID: monitorID,
+	}
+}
+
+func poolOf(t *lb.Tree, p lb.Pool) wire.Pool {
+	members := make([]string, len(p.Members))
+	for i := range p.Members {
+		members[i] = p.Members[i].ID
+	}
+	monitorID := ""
+	if p.HealthMonitor != nil {
+		monitorID = p.HealthMonitor.ID
+	}
+	return poolView(p, t.PoolListeners(p.ID), members, monitorID)
+}
+
+func memberView(m lb.Member) wire.Member {
+	return wire.Member{
+		Common: wire.Common{
+			ID: m.ID, Name: m.Name, ProjectID: m.ProjectID, TenantID: m.ProjectID, AdminStateUp: m.Enabled,
+			Tags: list(m.Tags), CreatedAt: stamp(m.CreatedAt), UpdatedAt: stamp(m.UpdatedAt),
+			Status: status(m.ProvisioningStatus, m.OperatingStatus, m.StatusReason),
+		},
+		Address: m.Address, ProtocolPort: m.ProtocolPort, Weight: m.Weight, Backup: m.Backup,
+		SubnetID: orNull(m.SubnetID), MonitorAddress: orNull(m.MonitorAddress), MonitorPort: orNull(m.MonitorPort),
+		VnicType: "normal",
+	}
+}
+
+func monitorView(h lb.HealthMonitor) wire.HealthMonitor {
+	return wire.HealthMonitor{
+		Common: wire.Common{
+			ID: h.ID, Name: h.Name, ProjectID: h.ProjectID, TenantID: h.ProjectID, AdminStateUp: h.Enabled,
+			Tags: list(h.Tags), CreatedAt: stamp(h.CreatedAt), UpdatedAt: stamp(h.UpdatedAt),
+			Status: status(h.ProvisioningStatus, h.OperatingStatus, h.StatusReason),
+		},
+		Type: h.Type, Delay: h.Delay, Timeout: h.Timeout, MaxRetries: h.MaxRetries, MaxRetriesDown: h.MaxRetriesDown,
+		HTTPMethod: orNull(h.HTTPMethod), URLPath: orNull(h.URLPath), ExpectedCodes: orNull(h.ExpectedCodes),
+		HTTPVersion: (*json.Number)(orNull(h.HTTPVersion)), DomainName: orNull(h.DomainName),
+		Pools: refs([]string{h.PoolID}),
+	}
+}
