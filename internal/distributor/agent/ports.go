@@ -21,7 +21,7 @@ type Ports interface {
 	// Ensure makes the port with the plug's MAC own the VIP in the load balancer's namespace, calling install when the
 	// port is there and before it has the VIP, so that no packet to the VIP reaches the own stack. Port is where the
 	// port is; moved says that it was not there before. It can be repeated and then disturbs nothing.
-	Ensure(p distributor.VIPPlug, install func(distributor.PortConfig) error) (port distributor.PortConfig, moved bool, err error)
+	Ensure(p distributor.VIPPlug, install func(port distributor.PortConfig, moved bool) error) (port distributor.PortConfig, moved bool, err error)
 	// Remove gives the port back to the agent's own namespace and removes the load balancer's; nothing there is no error.
 	Remove(lbID string) error
 }
@@ -64,7 +64,7 @@ var portSettings = [][2]string{
 }
 
 // Ensure is of Ports.
-func (n NamespacePorts) Ensure(p distributor.VIPPlug, install func(distributor.PortConfig) error) (distributor.PortConfig, bool, error) {
+func (n NamespacePorts) Ensure(p distributor.VIPPlug, install func(port distributor.PortConfig, moved bool) error) (distributor.PortConfig, bool, error) {
 	port, moved, err := n.ensure(p, install)
 	if err != nil {
 		return port, moved, fmt.Errorf("plug vip %s of load balancer %s: %w", p.VIPAddress, p.LBID, err)
@@ -72,7 +72,7 @@ func (n NamespacePorts) Ensure(p distributor.VIPPlug, install func(distributor.P
 	return port, moved, nil
 }
 
-func (n NamespacePorts) ensure(p distributor.VIPPlug, install func(distributor.PortConfig) error) (port distributor.PortConfig, moved bool, err error) {
+func (n NamespacePorts) ensure(p distributor.VIPPlug, install func(port distributor.PortConfig, moved bool) error) (port distributor.PortConfig, moved bool, err error) {
 	vip, err := netip.ParseAddr(p.VIPAddress)
 	if err != nil {
 		return port, false, err
@@ -111,7 +111,7 @@ func (n NamespacePorts) ensure(p distributor.VIPPlug, install func(distributor.P
 		}
 	}
 	port = distributor.PortConfig{NamespacePath: nsPath, Interface: PortName, VIPs: []string{p.VIPAddress}}
-	if err := install(port); err != nil {
+	if err := install(port, moved); err != nil {
 		return port, false, err
 	}
 	if err := own(h, p, vip); err != nil {

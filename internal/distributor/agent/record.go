@@ -61,6 +61,9 @@ func (r Record) CheckDelete(s lb.Stamp) error {
 	if r.Plug != nil && s.Less(r.Plug.Stamp) {
 		return &distributor.StaleError{Applied: r.Plug.Stamp}
 	}
+	if r.Deleted != nil && s.Less(*r.Deleted) {
+		return &distributor.StaleError{Applied: *r.Deleted}
+	}
 	return r.fence(s)
 }
 
