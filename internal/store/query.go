@@ -2,6 +2,15 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/uptrace/bun"
 
 	"colonnade/internal/lb"
 )
@@ -9,11 +18,13 @@ import (
 // Query selects from a list. Names in Filters and Sort are the API's (admin_state_up, loadbalancer_id, address, …);
 // unknown ones are an lb.KindInvalid fault.
 type Query struct {
-	Filters   map[string][]string // name -> values, any of which may match; tags, tags-any, not-tags, not-tags-any too
-	ProjectID string              // "" for all
-	Limit     int                 // 0 for all
-	Marker    string              // id of the last row of the page before; unknown is lb.KindInvalid
-	Sort      []SortKey           // created_at and id are appended
+	// Filters maps a name to values any of which may match. The names tags (all), tags-any, not-tags (not all) and
+	// not-tags-any work on everything that has tags.
+	Filters   map[string][]string
+	ProjectID string    // "" for all
+	Limit     int       // 0 for all
+	Marker    string    // id of the last row of the page before; an unknown one is lb.KindInvalid
+	Sort      []SortKey // created_at and id are appended
 }
 
 // SortKey orders a list.
@@ -22,60 +33,261 @@ type SortKey struct {
 	Desc bool
 }
 
-// LoadBalancerItem is a load balancer with the ids of its children.
-type LoadBalancerItem struct {
-	lb.LoadBalancer
-	ListenerIDs, PoolIDs []string
+// columnType says how a filter's text becomes a value.
+type columnType int
+
+const (
+	text columnType = iota
+	number
+	truth
+	moment
+)
+
+// column is one that lists may filter and sort by. Missing values sort as the least of their type; a row that was never
+// changed sorts by its creation.
+type column struct {
+	expr string
+	kind columnType
+	null bool
 }
 
-// PoolItem is a pool (without members and monitor) with the ids around it.
-type PoolItem struct {
-	lb.Pool
-	ListenerIDs, MemberIDs []string
-	HealthMonitorID        string
+// resource describes one list.
+type resource struct {
+	table   string
+	columns map[string]column
+	project string // expression that is the project's id
+	join    string
+	hidden  string // condition for the rows that nobody sees
+	tags    bool
 }
 
-// AmphoraItem is an amphora with its load balancer's project.
-type AmphoraItem struct {
-	lb.Amphora
-	ProjectID string
+// columns builds the map from words "name", "name=column", with ":n" for numbers, ":b" for booleans, ":t" for times and
+// "?" for those that may be NULL.
+func columns(words string) map[string]column {
+	m := map[string]column{}
+	for w := range strings.FieldsSeq(words) {
+		c := column{}
+		w, c.null = strings.CutSuffix(w, "?")
+		w, kind, _ := strings.Cut(w, ":")
+		c.kind = map[string]columnType{"": text, "n": number, "b": truth, "t": moment}[kind]
+		name, expr, renamed := strings.Cut(w, "=")
+		if !renamed {
+			expr = name
+		}
+		c.expr = "o." + expr
+		m[name] = c
+	}
+	return m
 }
 
-// ClusterItem is a cluster with the ids of its amphorae that are not DELETED.
-type ClusterItem struct {
-	lb.Cluster
-	AmphoraIDs []string
+// common are the columns that every object of the tenants' API has.
+const common = "id project_id name provisioning_status operating_status admin_state_up=enabled:b created_at:t updated_at:t? "
+
+var (
+	loadBalancers = resource{
+		table: "load_balancer", project: "o.project_id", hidden: "o.provisioning_status = 'DELETED'", tags: true,
+		columns: columns(common + "description provider vip_address vip_port_id vip_subnet_id vip_network_id"),
+	}
+	listeners = resource{
+		table: "listener", project: "o.project_id", tags: true,
+		columns: columns(common + `description loadbalancer_id=load_balancer_id protocol protocol_port:n connection_limit:n default_pool_id?
+ timeout_client_data:n timeout_member_connect:n timeout_member_data:n timeout_tcp_inspect:n`),
+	}
+	pools = resource{
+		table: "pool", project: "o.project_id", tags: true,
+		columns: columns(common + "description loadbalancer_id=load_balancer_id protocol lb_algorithm"),
+	}
+	members = resource{
+		table: "member", project: "o.project_id", tags: true,
+		columns: columns(common + "pool_id address=ip_address protocol_port:n weight:n backup:b subnet_id? monitor_address? monitor_port:n?"),
+	}
+	healthMonitors = resource{
+		table: "health_monitor", project: "o.project_id", tags: true,
+		columns: columns(common + `pool_id type delay:n timeout:n max_retries=rise_threshold:n max_retries_down=fall_threshold:n
+ http_method? url_path? expected_codes? http_version? domain_name?`),
+	}
+	amphorae = resource{
+		table: "amphora", project: "l.project_id", join: "JOIN load_balancer AS l ON l.id = o.load_balancer_id", hidden: "o.status = 'DELETED'",
+		columns: columns(`id loadbalancer_id=load_balancer_id cluster_id compute_id? lb_network_ip? vrrp_ip? vrrp_port_id? role status
+ position:n cert_expiration:t? created_at:t updated_at:t?`),
+	}
+	clusters = resource{
+		table: "cluster", project: "o.project_id",
+		columns: columns(`id project_id name=cluster_name cluster_type loadbalancer_id=load_balancer_id distributor_id? desired_size:n min_size:n
+ provisioning_status operating_status admin_state_up=enabled:b created_at:t updated_at:t?`),
+	}
+	distributors = resource{
+		table: "distributor", project: "o.project_id",
+		columns: columns("id project_id status compute_id? lb_network_ip? created_at:t updated_at:t?"),
+	}
+)
+
+// list scans one page of a resource into rows, a pointer to a slice of rows.
+func (r resource) list(ctx context.Context, tx bun.IDB, q Query, rows any) error {
+	sel := tx.NewSelect().Model(rows)
+	if r.join != "" {
+		sel = sel.Join(r.join)
+	}
+	if r.hidden != "" {
+		sel = sel.Where("NOT (" + r.hidden + ")")
+	}
+	if q.ProjectID != "" {
+		sel = sel.Where(r.project+" = ?", q.ProjectID)
+	}
+	for _, name := range slices.Sorted(maps.Keys(q.Filters)) {
+		var err error
+		if sel, err = r.filter(sel, name, q.Filters[name]); err != nil {
+			return err
+		}
+	}
+	keys, err := r.order(q.Sort)
+	if err != nil {
+		return err
+	}
+	if q.Marker != "" {
+		known, err := tx.NewSelect().TableExpr(r.table+" AS o").Where("o.id = ?", q.Marker).Exists(ctx)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return lb.InvalidField("marker", q.Marker, "It names no row.")
+		}
+		sel = r.after(sel, keys, q.Marker)
+	}
+	for _, k := range keys {
+		sel = sel.OrderExpr(k.expr + k.direction())
+	}
+	if q.Limit > 0 {
+		sel = sel.Limit(int64(q.Limit))
+	}
+	return sel.Scan(ctx)
 }
 
-// DistributorItem is a distributor with the ids of the load balancers it serves.
-type DistributorItem struct {
-	lb.Distributor
-	LoadBalancerIDs []string
+func (r resource) filter(sel *bun.SelectQuery, name string, values []string) (*bun.SelectQuery, error) {
+	if r.tags && strings.Contains(name, "tags") {
+		return filterTags(sel, name, values)
+	}
+	if name == "project_id" {
+		return sel.Where(r.project+" IN (?)", bun.In(values)), nil
+	}
+	c, ok := r.columns[name]
+	if !ok {
+		return nil, lb.Faultf(lb.KindInvalid, "Unknown attribute for filter: %s", name)
+	}
+	parsed := make([]any, 0, len(values))
+	for _, v := range values {
+		p, err := c.parse(name, v)
+		if err != nil {
+			return nil, err
+		}
+		parsed = append(parsed, p)
+	}
+	if len(parsed) == 0 {
+		return sel.Where("1 = 0"), nil
+	}
+	return sel.Where(c.expr+" IN (?)", bun.In(parsed)), nil
 }
 
-func (s *Store) LoadBalancers(ctx context.Context, q Query) ([]LoadBalancerItem, error) {
-	return nil, errUnbuilt
+func (c column) parse(name, v string) (any, error) {
+	var parsed any = v
+	var err error
+	switch c.kind {
+	case number:
+		parsed, err = strconv.ParseInt(v, 10, 64)
+	case truth:
+		parsed, err = strconv.ParseBool(strings.ToLower(v))
+	case moment:
+		var t time.Time
+		if t, err = time.Parse("2006-01-02T15:04:05", v); err != nil { // fractions are understood
+			t, err = time.Parse(time.RFC3339, v)
+		}
+		parsed = t
+	case text:
+	}
+	if err != nil {
+		return nil, lb.InvalidField(name, v, "It is not of this attribute's type.")
+	}
+	return parsed, nil
 }
-func (s *Store) Listeners(ctx context.Context, q Query) ([]lb.Listener, error) {
-	return nil, errUnbuilt
-}
-func (s *Store) Pools(ctx context.Context, q Query) ([]PoolItem, error) { return nil, errUnbuilt }
 
-// Members lists members; Filters["pool_id"] names the pool.
-func (s *Store) Members(ctx context.Context, q Query) ([]lb.Member, error) { return nil, errUnbuilt }
-func (s *Store) HealthMonitors(ctx context.Context, q Query) ([]lb.HealthMonitor, error) {
-	return nil, errUnbuilt
-}
-func (s *Store) Amphorae(ctx context.Context, q Query) ([]AmphoraItem, error) { return nil, errUnbuilt }
-func (s *Store) Clusters(ctx context.Context, q Query) ([]ClusterItem, error) { return nil, errUnbuilt }
-func (s *Store) Distributors(ctx context.Context, q Query) ([]DistributorItem, error) {
-	return nil, errUnbuilt
+// filterTags looks for whole tags in the JSON text, where each stands between quotes.
+func filterTags(sel *bun.SelectQuery, name string, values []string) (*bun.SelectQuery, error) {
+	var tags []string
+	for _, v := range values {
+		tags = append(tags, strings.Split(v, ",")...)
+	}
+	conds := make([]string, 0, len(tags))
+	args := make([]any, 0, len(tags))
+	for _, tag := range tags {
+		quoted, err := json.Marshal(tag)
+		if err != nil {
+			return nil, err
+		}
+		like := strings.NewReplacer(`!`, `!!`, `%`, `!%`, `_`, `!_`).Replace(string(quoted))
+		// LIKE of SQLite does not tell upper from lower case; a filter does.
+		conds = append(conds, "(o.tags LIKE ? ESCAPE '!' AND replace(o.tags, ?, '') <> o.tags)")
+		args = append(args, "%"+like+"%", string(quoted))
+	}
+	all, some := strings.Join(conds, " AND "), strings.Join(conds, " OR ")
+	form := map[string]string{"tags": all, "tags-any": some, "not-tags": "NOT COALESCE(" + all + ", FALSE)", "not-tags-any": "NOT COALESCE(" + some + ", FALSE)"}
+	if form[name] == "" {
+		return nil, lb.Faultf(lb.KindInvalid, "Unknown attribute for filter: %s", name)
+	}
+	return sel.Where("("+form[name]+")", args...), nil
 }
 
-// FindListener returns the id of the load balancer that has this listener; so do the other Find functions.
-func (s *Store) FindListener(ctx context.Context, id string) (string, error) { return "", errUnbuilt }
-func (s *Store) FindPool(ctx context.Context, id string) (string, error)     { return "", errUnbuilt }
-func (s *Store) FindMember(ctx context.Context, id string) (string, error)   { return "", errUnbuilt }
-func (s *Store) FindHealthMonitor(ctx context.Context, id string) (string, error) {
-	return "", errUnbuilt
+type orderKey struct {
+	expr string
+	desc bool
+}
+
+func (k orderKey) direction() string {
+	if k.desc {
+		return " DESC"
+	}
+	return " ASC"
+}
+
+func (r resource) order(sort []SortKey) ([]orderKey, error) {
+	var keys []orderKey
+	for _, s := range append(slices.Clone(sort), SortKey{Name: "created_at"}, SortKey{Name: "id"}) {
+		c, ok := r.columns[s.Name]
+		if !ok {
+			return nil, lb.Faultf(lb.KindInvalid, "Unknown attribute for sort key: %s", s.Name)
+		}
+		expr := c.expr
+		if c.null {
+			least := map[columnType]string{text: "''", number: "-1", truth: "FALSE", moment: "o.created_at"}[c.kind]
+			expr = fmt.Sprintf("COALESCE(%s, %s)", c.expr, least)
+		}
+		if !slices.ContainsFunc(keys, func(k orderKey) bool { return k.expr == expr }) {
+			keys = append(keys, orderKey{expr, s.Desc})
+		}
+	}
+	return keys, nil
+}
+
+// after selects the rows that come after the marker's in the order of keys; what the marker's row holds is asked of the
+// database, which compares it as it sorts it.
+func (r resource) after(sel *bun.SelectQuery, keys []orderKey, marker string) *bun.SelectQuery {
+	value := func(k orderKey) string {
+		return fmt.Sprintf("(SELECT %s FROM %s AS m WHERE m.id = ?)", strings.ReplaceAll(k.expr, "o.", "m."), r.table)
+	}
+	var alternatives []string
+	var args []any
+	for i, k := range keys {
+		var conds []string
+		for _, equal := range keys[:i] {
+			conds = append(conds, equal.expr+" = "+value(equal))
+			args = append(args, marker)
+		}
+		than := " > "
+		if k.desc {
+			than = " < "
+		}
+		conds = append(conds, k.expr+than+value(k))
+		args = append(args, marker)
+		alternatives = append(alternatives, "("+strings.Join(conds, " AND ")+")")
+	}
+	return sel.Where("("+strings.Join(alternatives, " OR ")+")", args...)
 }

@@ -1,0 +1,216 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"time"
+
+	"colonnade/internal/lb"
+)
+
+// object is one child of a tree as a row.
+type object struct {
+	kind    string // as events and messages name it
+	id      string
+	status  lb.ProvisioningStatus
+	row     any // *listenerRow, …: what is stored, in its canonical form
+	content any // the row's value without what the system itself writes: what a user changed
+	created *time.Time
+	updated *time.Time
+}
+
+// canonical makes an empty list nil, so that there is one form of each value.
+func canonical[E any](s []E) []E {
+	if len(s) == 0 {
+		return nil
+	}
+	return s
+}
+
+func listenerObject(l lb.Listener) object {
+	l.Tags, l.AllowedCIDRs = canonical(l.Tags), canonical(l.AllowedCIDRs)
+	if len(l.InsertHeaders) == 0 {
+		l.InsertHeaders = nil
+	}
+	row := &listenerRow{Listener: l}
+	l.ProvisioningStatus, l.OperatingStatus, l.StatusReason, l.UpdatedAt = "", "", "", time.Time{}
+	return object{"listener", l.ID, row.ProvisioningStatus, row, l, &row.CreatedAt, &row.UpdatedAt}
+}
+
+func poolObject(p lb.Pool) object {
+	p.Members, p.HealthMonitor, p.Tags = nil, nil, canonical(p.Tags)
+	row := &poolRow{Pool: p}
+	p.ProvisioningStatus, p.OperatingStatus, p.StatusReason, p.UpdatedAt, p.LastServerID = "", "", "", time.Time{}, 0
+	return object{"pool", p.ID, row.ProvisioningStatus, row, p, &row.CreatedAt, &row.UpdatedAt}
+}
+
+func memberObject(m lb.Member) object {
+	m.Tags = canonical(m.Tags)
+	row := &memberRow{Member: m}
+	m.ProvisioningStatus, m.OperatingStatus, m.StatusReason, m.UpdatedAt = "", "", "", time.Time{}
+	return object{"member", m.ID, row.ProvisioningStatus, row, m, &row.CreatedAt, &row.UpdatedAt}
+}
+
+func healthMonitorObject(h lb.HealthMonitor) object {
+	h.Tags = canonical(h.Tags)
+	row := &healthMonitorRow{HealthMonitor: h}
+	h.ProvisioningStatus, h.OperatingStatus, h.StatusReason, h.UpdatedAt = "", "", "", time.Time{}
+	return object{"health monitor", h.ID, row.ProvisioningStatus, row, h, &row.CreatedAt, &row.UpdatedAt}
+}
+
+func loadBalancerObject(l lb.LoadBalancer) object {
+	l.Tags = canonical(l.Tags)
+	row := &loadBalancerRow{LoadBalancer: l}
+	l.ProvisioningStatus, l.OperatingStatus, l.StatusReason, l.UpdatedAt = "", "", "", time.Time{}
+	l.Revision, l.Epoch, l.PendingSince = 0, 0, time.Time{}
+	return object{"load balancer", l.ID, row.ProvisioningStatus, row, l, &row.CreatedAt, &row.UpdatedAt}
+}
+
+// children lists a tree's children by kind.
+func children(t lb.Tree) (listeners, pools, members, monitors []object) {
+	for _, l := range t.Listeners {
+		listeners = append(listeners, listenerObject(l))
+	}
+	for _, p := range t.Pools {
+		pools = append(pools, poolObject(p))
+		for _, m := range p.Members {
+			members = append(members, memberObject(m))
+		}
+		if p.HealthMonitor != nil {
+			monitors = append(monitors, healthMonitorObject(*p.HealthMonitor))
+		}
+	}
+	return listeners, pools, members, monitors
+}
+
+// difference is what turns the objects of before into those of after.
+type difference struct{ remove, put []object }
+
+func differ(before, after []object) (d difference, existed map[string]object) {
+	existed = make(map[string]object, len(before))
+	for _, o := range before {
+		existed[o.id] = o
+	}
+	kept := make(map[string]bool, len(after))
+	for _, o := range after {
+		kept[o.id] = true
+		if was, ok := existed[o.id]; !ok || !reflect.DeepEqual(was.row, o.row) {
+			d.put = append(d.put, o)
+		}
+	}
+	for _, o := range before {
+		if !kept[o.id] {
+			d.remove = append(d.remove, o)
+		}
+	}
+	return d, existed
+}
+
+func sameTree(before, after lb.Tree) bool {
+	if !reflect.DeepEqual(loadBalancerObject(before.LoadBalancer).row, loadBalancerObject(after.LoadBalancer).row) {
+		return false
+	}
+	l0, p0, m0, h0 := children(before)
+	l1, p1, m1, h1 := children(after)
+	for _, pair := range [][2][]object{{l0, l1}, {p0, p1}, {m0, m1}, {h0, h1}} {
+		if d, _ := differ(pair[0], pair[1]); len(d.put)+len(d.remove) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// writeTree writes what differs, the load balancer's row included.
+func (tx *transaction) writeTree(ctx context.Context, before, after lb.Tree) error {
+	was, is := loadBalancerObject(before.LoadBalancer), loadBalancerObject(after.LoadBalancer)
+	if !reflect.DeepEqual(was.row, is.row) {
+		*is.updated = tx.now
+		if _, err := tx.NewUpdate().Model(is.row).WherePK().Exec(ctx); err != nil {
+			return fmt.Errorf("write load balancer: %w", err)
+		}
+	}
+	return tx.writeChildren(ctx, before, after)
+}
+
+// writeChildren writes what differs row by row, in the order that references and unique indexes ask for: a pool stands
+// before what names it and goes after it, and a name is free before it is taken again.
+func (tx *transaction) writeChildren(ctx context.Context, before, after lb.Tree) error {
+	l0, p0, m0, h0 := children(before)
+	l1, p1, m1, h1 := children(after)
+	listeners, oldListeners := differ(l0, l1)
+	pools, oldPools := differ(p0, p1)
+	members, oldMembers := differ(m0, m1)
+	monitors, oldMonitors := differ(h0, h1)
+	steps := []func() error{
+		func() error { return tx.remove(ctx, monitors.remove) },
+		func() error { return tx.remove(ctx, members.remove) },
+		func() error { return tx.remove(ctx, listeners.remove) },
+		func() error { return tx.put(ctx, pools.put, oldPools) },
+		func() error { return tx.put(ctx, listeners.put, oldListeners) },
+		func() error { return tx.remove(ctx, pools.remove) },
+		func() error { return tx.put(ctx, members.put, oldMembers) },
+		func() error { return tx.put(ctx, monitors.put, oldMonitors) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx *transaction) remove(ctx context.Context, gone []object) error {
+	for _, o := range gone {
+		if _, err := tx.NewDelete().Model(o.row).WherePK().Exec(ctx); err != nil {
+			return fmt.Errorf("remove %s %s: %w", o.kind, o.id, err)
+		}
+	}
+	return nil
+}
+
+func (tx *transaction) put(ctx context.Context, changed []object, existed map[string]object) error {
+	for _, o := range changed {
+		var err error
+		if _, ok := existed[o.id]; ok {
+			*o.updated = tx.now
+			_, err = tx.NewUpdate().Model(o.row).WherePK().Exec(ctx)
+		} else {
+			*o.created = tx.orNow(*o.created)
+			_, err = tx.NewInsert().Model(o.row).Exec(ctx)
+		}
+		if err != nil {
+			return fmt.Errorf("write %s %s: %w", o.kind, o.id, err)
+		}
+	}
+	return nil
+}
+
+// treeEvents tells of the objects that a change was about, not of those that only wait for it.
+func treeEvents(before, after lb.Tree, actor string) []lb.Event {
+	all := func(t lb.Tree) []object {
+		l, p, m, h := children(t)
+		return append(append(append(append([]object{loadBalancerObject(t.LoadBalancer)}, l...), p...), m...), h...)
+	}
+	was := map[string]object{}
+	for _, o := range all(before) {
+		was[o.id] = o
+	}
+	var events []lb.Event
+	for _, o := range all(after) {
+		old, existed := was[o.id]
+		action := ""
+		switch {
+		case !existed:
+			action = o.kind + " created"
+		case o.status == lb.PendingDelete && old.status != lb.PendingDelete:
+			action = o.kind + " deletion requested"
+		case !reflect.DeepEqual(old.content, o.content):
+			action = o.kind + " updated"
+		default:
+			continue
+		}
+		events = append(events, lb.Event{LoadBalancerID: after.LoadBalancer.ID, ObjectID: o.id, Actor: actor, Action: action})
+	}
+	return events
+}
