@@ -179,7 +179,9 @@ static __always_inline int distribute(struct __sk_buff *skb)
 		return TC_ACT_OK;
 	if (what != OUTCOME_FORWARDED)
 		return TC_ACT_SHOT;
-	eth = data;
+	/* Read again: the verifier does not see that pulling and forwarding exclude stale pointers. */
+	eth = (void *)(long)skb->data;
+	end = (void *)(long)skb->data_end;
 	if ((void *)(eth + 1) > end)
 		return TC_ACT_SHOT;
 	/* The frame was addressed to this port, so its destination is the port's own MAC. Leaving the client's as source
