@@ -29,11 +29,13 @@ type answer struct {
 // and a former holder's own count.
 func (r *run) ask(ctx context.Context, state lb.ClusterState) {
 	ob := r.observe(state)
+	in, _, _ := DecodeInstall(state.Cluster.Table) // a table that cannot be read stops the plan, not the questions
 	var wg sync.WaitGroup
 	for _, a := range state.Amphorae {
 		f := ob.Amphorae[a.ID]
 		if a.Status != lb.AmphoraReady && a.Status != lb.AmphoraAllocated || a.ManagementIP == "" ||
-			!f.Silent && !f.Down && !f.ProbeSilent && !a.OutOfService && a.DrainingSince.IsZero() && !r.refuses(a.ID) {
+			!f.Silent && !f.Down && !f.ProbeSilent && !a.OutOfService && a.DrainingSince.IsZero() && !r.refuses(a.ID) &&
+				!earlier(in.Table, a.ID) {
 			continue
 		}
 		wg.Go(func() {
@@ -353,7 +355,7 @@ func (r *run) register(ctx context.Context, state lb.ClusterState) error {
 	if err != nil {
 		return err
 	}
-	r.distributor = &st
+	r.distributor, r.registered = &st, true
 	return nil
 }
 

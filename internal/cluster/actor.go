@@ -96,6 +96,7 @@ type run struct {
 	// distributor is what it answered in this run; nil while only its heartbeats are known.
 	distributor *distributor.LBStatus
 	asked       map[string]answer
+	registered  bool // a table was installed since the questions were asked
 	fleet       Fleet
 	errs        []error
 
@@ -225,6 +226,9 @@ func (r *run) observe(state lb.ClusterState) Observed {
 			if ans.status != nil {
 				f.Table = max(f.Table, ans.status.TableApplied.Revision)
 				f.Down = f.Down && ans.status.HAProxy != "up"
+			}
+			if r.registered {
+				f.Status = nil // its count is of before its rows moved
 			}
 		}
 		f.Table = max(f.Table, r.tables[a.ID])

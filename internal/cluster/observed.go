@@ -87,22 +87,25 @@ const (
 	dead            // two witnesses, or the compute driver
 )
 
-// judge weighs the witnesses (DESIGN §5). There are three: the management network (heartbeats or a direct question
-// unanswered), the front-end network (probes, or that it was taken out of service by them), and its own word. An
+// judge weighs the witnesses (DESIGN §5). There are three: the management network (a direct question unanswered, or
+// heartbeats that stopped as long as nobody asked), the front-end network (probes, or that it was taken out of service by them), and its own word. An
 // amphora that no distributor probes is dead when heartbeats and question both go unanswered.
 func judge(a lb.Amphora, f Facts, probed bool) verdict {
 	if f.Gone {
 		return dead
 	}
 	witnesses := 0
-	unreachable := f.Asked && !f.Reachable
-	for _, says := range []bool{f.Silent || unreachable, f.ProbeSilent || a.OutOfService, f.Down} {
+	management := f.Silent
+	if f.Asked {
+		management = !f.Reachable // its own answer is worth more than lost datagrams
+	}
+	for _, says := range []bool{management, f.ProbeSilent || a.OutOfService, f.Down} {
 		if says {
 			witnesses++
 		}
 	}
 	switch {
-	case witnesses >= 2 || !probed && f.Silent && unreachable:
+	case witnesses >= 2 || !probed && f.Silent && f.Asked && !f.Reachable:
 		return dead
 	case witnesses == 1 && !(a.OutOfService && !f.ProbeSilent):
 		return suspect

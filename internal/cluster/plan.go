@@ -16,6 +16,9 @@ const resync = 5 * time.Minute
 // drainLook is how often a draining amphora is asked when no heartbeat says that it is done.
 const drainLook = 5 * time.Second
 
+// tidyLook is the same for a holder that stands on owner lists beside its position.
+const tidyLook = 30 * time.Second
+
 // MakePlan decides what to do next for the cluster of type "fixed": N positions and standby_size standbys. It is pure.
 // A plan changes either rows or reality; the actor runs it and asks again, until nothing is left to do.
 func MakePlan(spec Spec, ob Observed, now time.Time) (Plan, error) {

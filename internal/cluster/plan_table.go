@@ -43,7 +43,7 @@ func (p *planner) decideTable() error {
 	}
 	p.removeUnnamed(d)
 	if len(d.changes) == 0 && p.installed() {
-		for _, stage := range []func(*drafting) error{p.removeDrained, p.handOver} {
+		for _, stage := range []func(*drafting) error{p.removeDrained, p.handOver, p.tidy} {
 			if len(d.changes) > 0 {
 				break // one elective change at a time
 			}
@@ -199,7 +199,10 @@ func cmpOr(s, other string) string {
 func (p *planner) dropDead(d *drafting) error {
 	for _, a := range p.ob.ClusterState.Amphorae {
 		f := p.ob.Amphorae[a.ID]
-		if going(a) || d.taken[a.ID] || p.verdicts[a.ID] != dead && !(f.Refuses && a.Position < 0) && !(f.Down && a.Position < 0 && !a.OutOfService) {
+		// Who holds no position has nothing to hand over: less is enough.
+		long := p.verdicts[a.ID] == suspect && !f.SuspectSince.IsZero() && !f.SuspectSince.Add(p.spec.SuspectAfter).After(p.now)
+		useless := a.Position < 0 && !a.OutOfService && (f.Refuses || f.Down || long && a.DrainingSince.IsZero())
+		if going(a) || d.taken[a.ID] || p.verdicts[a.ID] != dead && !useless {
 			continue
 		}
 		if names(d.table, a.ID) {
@@ -397,6 +400,33 @@ func (p *planner) handOver(d *drafting) error {
 		return nil
 	}
 	return nil
+}
+
+// tidy takes holders off the owner lists of rows that they served while a position was vacant, once they hold no
+// connection of those any more. Growing lists would one day stand in the way of a hand-over.
+func (p *planner) tidy(d *drafting) error {
+	var forget []distributor.Change
+	for _, a := range p.ob.ClusterState.Amphorae {
+		if a.Position < 0 || !earlier(d.table, a.ID) {
+			continue
+		}
+		if f := p.ob.Amphorae[a.ID]; f.Status != nil && f.Status.HeldElsewhere == 0 && f.Status.TableApplied.Revision >= p.in.Version {
+			forget = append(forget, distributor.Forget(a.ID))
+		} else {
+			p.lookAt(p.now.Add(tidyLook))
+		}
+	}
+	if len(forget) == 0 {
+		return nil
+	}
+	return d.add(Removing, forget...)
+}
+
+// earlier reports whether a former generation names the amphora.
+func earlier(t distributor.Table, id string) bool {
+	return slices.ContainsFunc(t.Earlier, func(g distributor.Generation) bool {
+		return slices.ContainsFunc(g.Holders, func(h int) bool { return h >= 0 && t.Holders[h].AmphoraID == id })
+	})
 }
 
 // holderAt names the holder of a position, "" when it is vacant or does not exist.
