@@ -57,10 +57,10 @@ func New(deps Deps) (http.Handler, error) {
 	}
 	mux := http.NewServeMux()
 	s := &server{Deps: deps}
-	api := s.routes(mux)
-	document, err := api.OpenAPI().MarshalJSON()
+	s.routes(mux)
+	document, err := OpenAPI()
 	if err != nil {
-		return nil, fmt.Errorf("write openapi document: %w", err)
+		return nil, err
 	}
 	mux.HandleFunc("GET /{$}", s.versions)
 	mux.HandleFunc("GET /v2.0", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, "v2") })
