@@ -18,7 +18,6 @@
 #define MAX_HOLDERS 64
 #define MAX_OWNERS 5
 #define MAX_VIPS 8
-#define NOBODY 0xff
 #define FRESH_NS 1000000000ULL
 
 #define TCP_LISTEN 10 /* enum in the kernel's include/net/tcp_states.h */
@@ -29,10 +28,15 @@ struct table {
 	__u32 row_mask;
 	__u32 port_counts;
 	__u64 macs[MAX_HOLDERS];
-	/* Indexes into macs, NOBODY beyond the list's end; byte 5 is the list's length, byte 6 the place of this amphora's
-	 * own MAC in it, 0 when it is not there. */
-	__u8 rows[MAX_ROWS][8];
+	/* An owner list each. Bytes 0…4, lowest first, are indexes into macs, anything beyond the list's end; byte 5 is the
+	 * list's length, byte 6 the place of this amphora's own MAC in it, 0 when it is not there. */
+	__u64 rows[MAX_ROWS];
 };
+
+static __always_inline __u32 list_byte(__u64 list, __u32 i)
+{
+	return (list >> (8 * i)) & 0xff;
+}
 
 struct table_map {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -200,8 +204,8 @@ static __always_inline int pass(struct __sk_buff *skb, const struct packet *p, c
 	struct ethhdr *eth = data;
 	struct iphdr *ip = (void *)(eth + 1);
 	__u32 row = row_hash_v4(&table->key, p->client, table->port_counts ? p->client_port : 0) & table->row_mask;
-	const __u8 *owners = table->rows[row & (MAX_ROWS - 1)];
-	__u32 at = owners[6], sender = 0, to, lifetime, sum;
+	__u64 list = table->rows[row & (MAX_ROWS - 1)];
+	__u32 at = list_byte(list, 6), sender = 0, to, lifetime, sum;
 	__u64 source, target;
 
 	if ((void *)(ip + 1) > end)
@@ -209,14 +213,14 @@ static __always_inline int pass(struct __sk_buff *skb, const struct packet *p, c
 	source = mac_load(eth->h_source);
 #pragma unroll
 	for (int i = 0; i < MAX_OWNERS; i++)
-		if (owners[i] < MAX_HOLDERS && table->macs[owners[i] & (MAX_HOLDERS - 1)] == source)
+		if (i < list_byte(list, 5) && table->macs[list_byte(list, i) & (MAX_HOLDERS - 1)] == source)
 			sender = i;
 	to = (at > sender ? at : sender) + 1; /* the distributor is on no list: at alone counts, sender is 0 */
-	if (to >= owners[5] || to >= MAX_OWNERS) {
+	if (to >= list_byte(list, 5)) {
 		count(EVENT_ANSWERED_LAST);
 		return TC_ACT_OK;
 	}
-	target = table->macs[owners[to] & (MAX_HOLDERS - 1)];
+	target = table->macs[list_byte(list, to) & (MAX_HOLDERS - 1)];
 	lifetime = (ip->ttl < MAX_OWNERS ? ip->ttl : MAX_OWNERS);
 	if (lifetime < 2) {
 		count(EVENT_HOPS);

@@ -60,9 +60,6 @@ type table struct {
 	Rows       [distributor.DefaultRows][8]uint8
 }
 
-// nobody pads owner lists in the table.
-const nobody = 0xff
-
 // InNamespace runs fn inside the network namespace at a path; linuxnet.In is one.
 type InNamespace func(nsPath string, fn func() error) error
 
@@ -209,7 +206,6 @@ func encodeTable(c *distributor.Compiled, own [6]byte) *table {
 	}
 	for row := range c.Table.Rows {
 		list := &v.Rows[row]
-		*list = [8]uint8{nobody, nobody, nobody, nobody, nobody}
 		for i, h := range c.Owners(row) {
 			list[i] = uint8(h)
 			list[5]++

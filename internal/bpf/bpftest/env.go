@@ -130,22 +130,27 @@ type Port struct {
 // Run runs the program on frame as if it had come in by the port and returns its verdict and the frame afterwards.
 func (p Port) Run(t testing.TB, prog *ebpf.Program, frame []byte) (uint32, []byte) {
 	t.Helper()
-	out := make([]byte, len(frame)+256)
-	opts := ebpf.RunOptions{Data: frame, DataOut: out}
 	var verdict uint32
+	var out []byte
 	err := linuxnet.In(p.Namespace, func() error {
 		ifi, err := net.InterfaceByName(p.Interface)
 		if err != nil {
 			return err
 		}
-		skb := make([]byte, 48) // the beginning of struct __sk_buff
-		binary.NativeEndian.PutUint32(skb[40:], uint32(ifi.Index))
-		opts.Context = skb
-		verdict, err = prog.Run(&opts)
+		verdict, out, err = RunOn(prog, ifi.Index, frame)
 		return err
 	})
 	if err != nil {
 		t.Fatalf("run program: %v", err)
 	}
-	return verdict, opts.DataOut
+	return verdict, out
+}
+
+// RunOn is Run for a caller that is inside the interface's namespace already.
+func RunOn(prog *ebpf.Program, ifindex int, frame []byte) (uint32, []byte, error) {
+	skb := make([]byte, 48) // the beginning of struct __sk_buff
+	binary.NativeEndian.PutUint32(skb[40:], uint32(ifindex))
+	opts := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256), Context: skb}
+	verdict, err := prog.Run(&opts)
+	return verdict, opts.DataOut, err
 }
