@@ -99,9 +99,10 @@ func (d *Driver) buildFiles(_ context.Context, p place, spec compute.Spec) error
 	return nil
 }
 
-// buildCgroup also ends what a crash between start and the last file left running: nobody knows it.
+// buildCgroup also ends what a crash between start and the last file left running: nobody knows it. It makes the cgroup
+// anew: into one that was killed before, a process can be cloned on some kernels only to be killed at once (seen on 6.18).
 func (d *Driver) buildCgroup(ctx context.Context, p place, _ compute.Spec) error {
-	if err := killCgroup(ctx, p.cgroup); err != nil {
+	if err := d.fence(ctx, p); err != nil {
 		return err
 	}
 	return os.MkdirAll(p.cgroup, 0o755)

@@ -2,3 +2,6 @@ package netns
 
 // SetStep has tests stop a call before a step, as a crash would.
 func (d *Driver) SetStep(f func(name string) error) { d.step = f }
+
+// CgroupOf is the cgroup of all instances.
+func CgroupOf(d *Driver) string { return d.cgroup }
