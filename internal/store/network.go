@@ -235,10 +235,11 @@ func (s *Store) InsertPort(ctx context.Context, p network.Port, choose func(take
 
 // fullPort is a port with what the API and the drivers also want to know of its subnet and network.
 type fullPort struct {
-	portRow
-	FullCIDR    string `bun:"full_cidr"`
-	FullGateway string `bun:"full_gateway,nullzero"`
-	FullMTU     int    `bun:"full_mtu"`
+	bun.BaseModel `bun:"table:port,alias:o"`
+	network.Port
+	FullCIDR    string `bun:"full_cidr,scanonly"`
+	FullGateway string `bun:"full_gateway,scanonly"`
+	FullMTU     int    `bun:"full_mtu,scanonly"`
 }
 
 func selectPorts(tx bun.IDB, dest any) *bun.SelectQuery {
