@@ -95,7 +95,7 @@ enum event {
 	EVENT_ANSWERED_LAST, /* nobody right of us: the kernel answers */
 	EVENT_SYN_PASSED, /* no listener here */
 	EVENT_ICMP_PASSED,
-	EVENT_HOPS, /* would go further right, but went far enough */
+	EVENT_HOPS, /* would go further right, but went far enough: the kernel answers */
 	EVENT_FRAGMENT, /* shows no connection; taken */
 	EVENT_UDP, /* taken */
 	EVENT_NOT_OURS, /* to a VIP, but to no listener's port */
@@ -193,9 +193,10 @@ static __always_inline int owns(struct __sk_buff *skb, const struct packet *p, i
 }
 
 /*
- * Passes the frame to the entry right of us and of the sender. Right-only hops end by themselves while everybody has
- * the same table or one change apart; the IP lifetime ends them under any mixture: the first pass leaves MAX_OWNERS - 1,
- * each further one takes one away, so a frame is on the wire MAX_OWNERS times at most.
+ * Passes the frame to the entry right of us and of the sender. With one table everywhere, hops to the right end by
+ * themselves; under a mixture of tables they may go round, so the IP lifetime counts them: the first pass cuts it to
+ * the list's length less one, each further pass takes one away, and at one it ends. With the distributor's own frame
+ * the packet is then on the wire as often as the list is long, and with one table no walk is cut short.
  */
 static __always_inline int pass(struct __sk_buff *skb, const struct packet *p, const struct table *table,
 				enum event passed)
@@ -221,7 +222,7 @@ static __always_inline int pass(struct __sk_buff *skb, const struct packet *p, c
 		return TC_ACT_OK;
 	}
 	target = table->macs[list_byte(list, to) & (MAX_HOLDERS - 1)];
-	lifetime = (ip->ttl < MAX_OWNERS ? ip->ttl : MAX_OWNERS);
+	lifetime = ip->ttl < list_byte(list, 5) ? ip->ttl : list_byte(list, 5);
 	if (lifetime < 2) {
 		count(EVENT_HOPS);
 		return TC_ACT_OK;

@@ -308,8 +308,8 @@ func TestFrames(t *testing.T) {
 			if verdict != bpftest.Redirect || [6]byte(out) != mac(tt.to) || [6]byte(out[6:]) != own {
 				t.Errorf("verdict %d, from %x to %x, want passed to a%d", verdict, out[6:12], out[:6], tt.to)
 			}
-			if out[22] != 4 || !bpftest.HeaderSumOK(out[14:]) || string(out[26:]) != string(tt.frame[26:]) {
-				t.Errorf("passed as %x, want lifetime 4, a right checksum and nothing else changed in %x", out, tt.frame)
+			if out[22] != byte(len(tt.list)-1) || !bpftest.HeaderSumOK(out[14:]) || string(out[26:]) != string(tt.frame[26:]) {
+				t.Errorf("passed as %x, want lifetime of the list's length less one, a right checksum and nothing else changed in %x", out, tt.frame)
 			}
 		})
 	}
