@@ -76,7 +76,7 @@ var errExited = errors.New("exit status 0")
 
 // once runs the command to its end.
 func (p Parent) once(ctx context.Context) error {
-	//nolint:gosec,noctx // the command is ours, and it is ended by SIGTERM, never by a context's SIGKILL
+	//nolint:noctx // the command is ours, and it is ended by SIGTERM, never by a context's SIGKILL
 	cmd := exec.Command(p.Command[0], p.Command[1:]...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}

@@ -58,8 +58,10 @@ func Open(conf agentconf.Config, parts Parts, log *slog.Logger) (*Agent, error) 
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{conf: conf, parts: parts, store: store, bootID: bootID, log: log, kick: make(chan struct{}, 1),
-		failed: make(chan error, 1), balancers: map[string]*balancer{}}
+	a := &Agent{
+		conf: conf, parts: parts, store: store, bootID: bootID, log: log, kick: make(chan struct{}, 1),
+		failed: make(chan error, 1), balancers: map[string]*balancer{},
+	}
 	a.ctx, a.cancel = context.WithCancel(context.Background())
 	for _, path := range broken {
 		log.Error("unreadable state set aside", "path", path)
@@ -113,8 +115,10 @@ func (a *Agent) Beat() heartbeat.Beat {
 
 // Status is everything the agent has, load balancers by id.
 func (a *Agent) Status() distributor.Status {
-	s := distributor.Status{DistributorID: a.conf.ID, BootID: a.bootID, Dataplane: a.parts.Dataplane.Name(),
-		LoadBalancers: []distributor.LBStatus{}}
+	s := distributor.Status{
+		DistributorID: a.conf.ID, BootID: a.bootID, Dataplane: a.parts.Dataplane.Name(),
+		LoadBalancers: []distributor.LBStatus{},
+	}
 	for _, b := range a.all() {
 		if st := b.status.Load(); st != nil {
 			s.LoadBalancers = append(s.LoadBalancers, *st)

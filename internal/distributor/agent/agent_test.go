@@ -59,8 +59,10 @@ type machine struct {
 }
 
 func newMachine(t *testing.T) *machine {
-	return &machine{t: t, dir: t.TempDir(), ports: map[string]distributor.VIPPlug{}, installed: map[string]distributor.PortConfig{},
-		tables: map[string]distributor.EffectiveTable{}, refuse: map[string]error{}, deaf: map[string]bool{}}
+	return &machine{
+		t: t, dir: t.TempDir(), ports: map[string]distributor.VIPPlug{}, installed: map[string]distributor.PortConfig{},
+		tables: map[string]distributor.EffectiveTable{}, refuse: map[string]error{}, deaf: map[string]bool{},
+	}
 }
 
 // start opens an agent as its process would; end closes it and leaves everything else.

@@ -296,8 +296,10 @@ func (b *balancer) publish() distributor.LBStatus {
 		return distributor.LBStatus{}
 	}
 	b.mac.Store(&b.rec.Plug.MACAddress)
-	s := distributor.LBStatus{LBID: b.id, VIPApplied: b.rec.Plug.Stamp, Positions: []distributor.Position{},
-		Swaps: []distributor.Swap{}, Silent: []string{}}
+	s := distributor.LBStatus{
+		LBID: b.id, VIPApplied: b.rec.Plug.Stamp, Positions: []distributor.Position{},
+		Swaps: []distributor.Swap{}, Silent: []string{},
+	}
 	if b.rec.Table != nil {
 		s.TableApplied, s.TableVersion = b.rec.Table.Stamp, b.rec.Table.Table.Version
 	}

@@ -44,7 +44,7 @@ func (l *Liveness) Watch(ids []string) {
 
 // Tick begins a round: it judges the rounds before and returns the number of the probe to send now. A round that comes
 // later than one interval was held up by ourselves, not by the amphorae: everybody then has a fresh deadline.
-func (l *Liveness) Tick(now time.Time) (seq uint64, changed bool) {
+func (l *Liveness) Tick(now time.Time) (seq uint64) {
 	stalled := !l.due.IsZero() && now.Sub(l.due) > ProbeInterval
 	l.due = now.Add(ProbeInterval)
 	for _, s := range l.subjects {
@@ -53,11 +53,10 @@ func (l *Liveness) Tick(now time.Time) (seq uint64, changed bool) {
 		}
 		if s.reason == "" && l.seq-s.answered >= MaxUnanswered {
 			s.reason, s.alive = ReasonProbe, l.seq
-			changed = true
 		}
 	}
 	l.seq++
-	return l.seq, changed
+	return l.seq
 }
 
 // Answer takes an answer to probe seq. An amphora that was silent is alive again for reports; no swap is undone.

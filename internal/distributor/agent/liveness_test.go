@@ -12,7 +12,7 @@ import (
 // rounds runs n rounds of probing on time, answered by those named, and returns the clock after them.
 func rounds(l *agent.Liveness, now time.Time, n int, answer ...string) time.Time {
 	for range n {
-		seq, _ := l.Tick(now)
+		seq := l.Tick(now)
 		for _, id := range answer {
 			l.Answer(id, seq)
 		}
@@ -48,7 +48,7 @@ func TestLiveness(t *testing.T) {
 		{"a late answer to a probe from before does not revive", func(l *agent.Liveness, now time.Time) {
 			var first uint64
 			for i := range 6 {
-				seq, _ := l.Tick(now)
+				seq := l.Tick(now)
 				l.Answer(a, seq)
 				if i == 1 {
 					first = seq
@@ -68,7 +68,7 @@ func TestLiveness(t *testing.T) {
 		}, agent.Silence{b: agent.ReasonDown}},
 		{"an answer from before its word does not revive", func(l *agent.Liveness, now time.Time) {
 			rounds(l, now, 3, a)
-			seq, _ := l.Tick(now.Add(3 * agent.ProbeInterval))
+			seq := l.Tick(now.Add(3 * agent.ProbeInterval))
 			l.Down(b, 7)
 			l.Answer(b, seq)
 		}, agent.Silence{b: agent.ReasonDown}},

@@ -241,8 +241,10 @@ func TestOneLoadBalancerInNamespaces(t *testing.T) {
 		if diff := cmp.Diff("["+vipAddress+"/32]", fmt.Sprint(addrs)); diff != "" {
 			t.Error(diff)
 		}
-		for key, want := range map[string]string{"net.ipv4.ip_forward": "0", "net.ipv6.conf.all.disable_ipv6": "1",
-			"net.ipv4.conf.all.rp_filter": "0", "net.ipv4.conf." + agent.PortName + ".rp_filter": "0"} {
+		for key, want := range map[string]string{
+			"net.ipv4.ip_forward": "0", "net.ipv6.conf.all.disable_ipv6": "1",
+			"net.ipv4.conf.all.rp_filter": "0", "net.ipv4.conf." + agent.PortName + ".rp_filter": "0",
+		} {
 			if got, err := linuxnet.Sysctl(ns, key); err != nil || got != want {
 				t.Errorf("%s is %s (%v), want %s", key, got, err, want)
 			}

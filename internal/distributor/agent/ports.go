@@ -146,12 +146,16 @@ func own(h *linuxnet.Handle, p distributor.VIPPlug, vip netip.Addr) error {
 	}
 	routes := []linuxnet.Route{{Destination: netip.MustParsePrefix(p.SubnetCIDR), Device: PortName, Source: vip}}
 	for _, r := range p.HostRoutes {
-		routes = append(routes, linuxnet.Route{Destination: netip.MustParsePrefix(r.Destination),
-			Gateway: netip.MustParseAddr(r.NextHop), Device: PortName, Source: vip})
+		routes = append(routes, linuxnet.Route{
+			Destination: netip.MustParsePrefix(r.Destination),
+			Gateway:     netip.MustParseAddr(r.NextHop), Device: PortName, Source: vip,
+		})
 	}
 	if p.Gateway != "" {
-		routes = append(routes, linuxnet.Route{Destination: netip.PrefixFrom(netip.IPv4Unspecified(), 0),
-			Gateway: netip.MustParseAddr(p.Gateway), Device: PortName, Source: vip})
+		routes = append(routes, linuxnet.Route{
+			Destination: netip.PrefixFrom(netip.IPv4Unspecified(), 0),
+			Gateway:     netip.MustParseAddr(p.Gateway), Device: PortName, Source: vip,
+		})
 	}
 	for _, r := range routes {
 		if err := h.SetRoute(r); err != nil {

@@ -52,6 +52,10 @@ func (p *prober) stop() {
 // maxErrors is how often in a row the socket may fail before something is wrong with it for good.
 const maxErrors = 100
 
+// maxBacklog is how many frames are heard after a round is due before it is held all the same: whoever floods the
+// network with frames of the probes' type must not stop the probing.
+const maxBacklog = 256
+
 // run probes until ctx ends or stop is called, and returns nil then. hear gets who is silent whenever that changes, and
 // with every round as long as somebody is: what could not be done about it is tried again. It runs beside the rounds,
 // because switching tables and writing to disk take time in which others may fall silent.
@@ -82,8 +86,9 @@ func (p *prober) rounds(tell func(Silence)) error {
 	// than the agent was away.
 	live := NewLiveness(uint64(next.UnixNano()))
 	var watched *map[[6]byte]string
+	told := Silence{}
 	buf := make([]byte, 256)
-	failed := 0
+	failed, backlog := 0, 0
 	for {
 		n, err := p.wire.Receive(buf, next)
 		if p.stopped.Load() {
@@ -99,22 +104,29 @@ func (p *prober) rounds(tell func(Silence)) error {
 		failed = 0
 		if err == nil {
 			if watched != nil && p.take(*watched, live, buf[:n]) {
-				tell(live.Silent())
+				told = live.Silent()
+				tell(told)
 			}
-			continue
+			if p.now().Before(next) {
+				continue
+			}
+			if backlog++; backlog < maxBacklog {
+				continue
+			}
 		}
+		backlog = 0
 		if t := p.targets.Load(); t != watched {
 			watched = t
 			live.Watch(ids(*t))
 		}
 		now := p.now()
-		seq, changed := live.Tick(now)
-		p.ask(*watched, seq, now)
+		p.ask(*watched, live.Tick(now), now)
 		if next = next.Add(ProbeInterval); next.Before(now) {
 			next = now.Add(ProbeInterval) // rounds that were missed are not made up for
 		}
-		if s := live.Silent(); changed || len(s) > 0 {
-			tell(s)
+		if s := live.Silent(); len(s) > 0 || len(told) > 0 {
+			told = s
+			tell(told)
 		}
 	}
 }

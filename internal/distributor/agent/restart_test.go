@@ -2,15 +2,18 @@ package agent_test
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"colonnade/internal/agentconf"
 	"colonnade/internal/distributor"
 	"colonnade/internal/distributor/agent"
 	"colonnade/internal/distributor/probe"
@@ -113,6 +116,17 @@ func TestSwap(t *testing.T) {
 		if s = status(t, a); len(s.Swaps) != 1 || s.Swaps[0].Seq != 2 || s.Swaps[0].StandbyID != amp(1) {
 			t.Errorf("the next swap: %v", s.Swaps)
 		}
+
+		without := table(3, 3, 1)
+		without.Current.Holders = []int{1, 3, 2}
+		without.Holders[0] = distributor.Holder{AmphoraID: amp(9), MAC: mac(9)}
+		without.Standbys, without.TakenSwap = []int{0}, 2
+		put(t, a, tablePath, register(stamp(1, 3, 1), without))
+		passRounds(2)
+		if s = status(t, a); len(s.Silent) != 0 {
+			t.Errorf("silent %v, who is in no table any more", s.Silent)
+		}
+		wantTargets(t, m, 1, 3, 2)
 	})
 }
 
@@ -312,5 +326,54 @@ func TestBootIDIsTheInstances(t *testing.T) {
 	defer endB()
 	if x, y := a.Beat().BootID, b.Beat().BootID; x == y || x == "" {
 		t.Errorf("two instances have boot ids %q and %q", x, y)
+	}
+}
+
+// flooded is a wire on which there is always another frame that means nothing.
+type flooded struct {
+	asked chan struct{}
+	ended chan struct{}
+	once  sync.Once
+}
+
+func (f *flooded) Receive(buf []byte, _ time.Time) (int, error) {
+	select {
+	case <-f.ended:
+		return 0, os.ErrClosed
+	default:
+		return len(buf), nil
+	}
+}
+
+func (f *flooded) Send([]byte) error {
+	select {
+	case f.asked <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (f *flooded) Close() error {
+	f.once.Do(func() { close(f.ended) })
+	return nil
+}
+
+func TestFloodDoesNotStopProbing(t *testing.T) {
+	m := newMachine(t)
+	wire := &flooded{asked: make(chan struct{}), ended: make(chan struct{})}
+	a, err := agent.Open(agentconf.Config{Kind: "distributor", ID: "d1", Place: agentconf.Place{Dir: m.dir}}, agent.Parts{
+		Ports: memoryPorts{m}, Dataplane: memoryDataplane{m}, Now: time.Now,
+		OpenWire: func(distributor.PortConfig) (agent.Wire, error) { return wire, nil },
+	}, slog.New(slog.DiscardHandler))
+	check(t, err)
+	defer a.Close()
+	put(t, a, vipPath, plug(stamp(1, 1, 1)))
+	put(t, a, tablePath, register(stamp(1, 1, 1), table(1, 3, 1)))
+	for round := range 3 {
+		select {
+		case <-wire.asked:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("no probe after %d", round)
+		}
 	}
 }
