@@ -1,6 +1,7 @@
 package linuxnet
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 
@@ -26,7 +27,7 @@ func (h *Handle) DeleteAddress(name string, addr netip.Prefix) error {
 	if err == nil {
 		err = h.nl.AddrDel(l, &netlink.Addr{IPNet: ipNet(addr)})
 	}
-	if isGone(err) || err == unix.EADDRNOTAVAIL {
+	if isGone(err) || errors.Is(err, unix.EADDRNOTAVAIL) {
 		return nil
 	}
 	return fail("delete address "+addr.String()+" from", name, err)
@@ -51,8 +52,10 @@ func (h *Handle) Addresses(name string) ([]netip.Prefix, error) {
 // SetNeighbour writes a permanent entry: the address is reached at this MAC, no ARP asked.
 func (h *Handle) SetNeighbour(name string, addr netip.Addr, mac net.HardwareAddr) error {
 	return h.with("set neighbour "+addr.String()+" on", name, func(l netlink.Link) error {
-		return h.nl.NeighSet(&netlink.Neigh{LinkIndex: l.Attrs().Index, IP: addr.AsSlice(), HardwareAddr: mac,
-			Family: family(addr), State: netlink.NUD_PERMANENT, Type: unix.RTN_UNICAST})
+		return h.nl.NeighSet(&netlink.Neigh{
+			LinkIndex: l.Attrs().Index, IP: addr.AsSlice(), HardwareAddr: mac,
+			Family: family(addr), State: netlink.NUD_PERMANENT, Type: unix.RTN_UNICAST,
+		})
 	})
 }
 

@@ -67,8 +67,10 @@ func (h *Handle) DeleteFDB(port string, mac net.HardwareAddr) error {
 
 // fdbEntry: NOARP is what iproute2 calls "static"; PERMANENT would make the address the bridge's own.
 func fdbEntry(l netlink.Link, mac net.HardwareAddr) *netlink.Neigh {
-	return &netlink.Neigh{LinkIndex: l.Attrs().Index, Family: unix.AF_BRIDGE, State: netlink.NUD_NOARP,
-		Flags: netlink.NTF_MASTER, HardwareAddr: mac}
+	return &netlink.Neigh{
+		LinkIndex: l.Attrs().Index, Family: unix.AF_BRIDGE, State: netlink.NUD_NOARP,
+		Flags: netlink.NTF_MASTER, HardwareAddr: mac,
+	}
 }
 
 // FDBEntry is one forwarding entry of a bridge.

@@ -61,8 +61,10 @@ type Link struct {
 
 func toLink(l netlink.Link) Link {
 	a := l.Attrs()
-	return Link{Index: a.Index, Name: a.Name, Kind: l.Type(), MAC: a.HardwareAddr, MTU: a.MTU, Master: a.MasterIndex,
-		PeerIndex: a.ParentIndex, Up: a.Flags&net.FlagUp != 0, Alias: a.Alias}
+	return Link{
+		Index: a.Index, Name: a.Name, Kind: l.Type(), MAC: a.HardwareAddr, MTU: a.MTU, Master: a.MasterIndex,
+		PeerIndex: a.ParentIndex, Up: a.Flags&net.FlagUp != 0, Alias: a.Alias,
+	}
 }
 
 // Links lists all devices.
@@ -121,7 +123,7 @@ func (h *Handle) AddVeth(local VethEnd, peer VethEnd, peerNS string) error {
 		if err != nil {
 			return namespaceError(peerNS, err)
 		}
-		defer ns.Close()
+		defer func() { _ = ns.Close() }()
 		v.PeerNamespace = netlink.NsFd(ns)
 	}
 	return fail("add veth", local.Name+"<->"+peer.Name, h.nl.LinkAdd(v))
@@ -203,7 +205,7 @@ func (h *Handle) MoveTo(name, nsPath string) error {
 	if err != nil {
 		return namespaceError(nsPath, err)
 	}
-	defer ns.Close()
+	defer func() { _ = ns.Close() }()
 	return h.with("move", name, func(l netlink.Link) error { return h.nl.LinkSetNsFd(l, int(ns)) })
 }
 

@@ -18,14 +18,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"colonnade/internal/linuxnet"
+	"colonnade/internal/testenv"
 )
+
+func TestMain(m *testing.M) { os.Exit(testenv.RunInLab(m.Run)) }
 
 // newNS makes a namespace that goes with the test.
 func newNS(t *testing.T) (name, path string) {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
 	b := make([]byte, 4)
 	rand.Read(b)
 	name = "cnt-" + hex.EncodeToString(b)
@@ -247,8 +247,10 @@ func TestLinksAddressesRoutes(t *testing.T) {
 		must(t, err)
 		got, err := linuxnet.TCPSockets(pb, netip.MustParseAddr("198.18.7.2"), linuxnet.TCPEstablished)
 		must(t, err)
-		want := []linuxnet.TCPSocket{{Local: netip.MustParseAddrPort("198.18.7.2:80"),
-			Remote: netip.MustParseAddrPort(c.LocalAddr().String()), State: linuxnet.TCPEstablished}}
+		want := []linuxnet.TCPSocket{{
+			Local:  netip.MustParseAddrPort("198.18.7.2:80"),
+			Remote: netip.MustParseAddrPort(c.LocalAddr().String()), State: linuxnet.TCPEstablished,
+		}}
 		if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
 			t.Error(diff)
 		}

@@ -37,7 +37,7 @@ func EnsureNamespace(name string) (created bool, err error) {
 	if err != nil {
 		return false, fail("create namespace", name, err)
 	}
-	f.Close()
+	_ = f.Close() // nothing was written
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
@@ -46,7 +46,7 @@ func EnsureNamespace(name string) (created bool, err error) {
 			done <- err
 			return // locked: the thread ends with the goroutine
 		}
-		defer origin.Close()
+		defer func() { _ = origin.Close() }()
 		if err = unix.Unshare(unix.CLONE_NEWNET); err == nil {
 			err = unix.Mount("/proc/thread-self/ns/net", path, "none", unix.MS_BIND, "")
 		}
@@ -56,8 +56,7 @@ func EnsureNamespace(name string) (created bool, err error) {
 		}
 	}()
 	if err := <-done; err != nil {
-		os.Remove(path)
-		return false, fail("create namespace", name, err)
+		return false, fail("create namespace", name, errors.Join(err, os.Remove(path)))
 	}
 	h, err := Open(path)
 	if err == nil {
@@ -138,7 +137,7 @@ func In(nsPath string, fn func() error) error {
 	if err != nil {
 		return namespaceError(nsPath, err)
 	}
-	defer target.Close()
+	defer func() { _ = target.Close() }()
 	err = fmt.Errorf("enter namespace %s: the function did not return", nsPath)
 	done := make(chan struct{})
 	go func() {
@@ -149,7 +148,7 @@ func In(nsPath string, fn func() error) error {
 			err = fail("enter namespace", nsPath, oerr)
 			return // locked: the thread ends with the goroutine
 		}
-		defer origin.Close()
+		defer func() { _ = origin.Close() }()
 		if serr := netns.Set(target); serr != nil {
 			err = fail("enter namespace", nsPath, serr)
 			runtime.UnlockOSThread()

@@ -63,8 +63,10 @@ func (h *Handle) Routes(table int) ([]Route, error) {
 			if r.Type != unix.RTN_UNICAST && r.Type != unix.RTN_UNREACHABLE {
 				continue
 			}
-			out = append(out, Route{Destination: destination(r), Gateway: addrOf(r.Gw), Device: names[r.LinkIndex],
-				Source: addrOf(r.Src), Table: r.Table, Unreachable: r.Type == unix.RTN_UNREACHABLE, Protocol: int(r.Protocol)})
+			out = append(out, Route{
+				Destination: destination(r), Gateway: addrOf(r.Gw), Device: names[r.LinkIndex],
+				Source: addrOf(r.Src), Table: r.Table, Unreachable: r.Type == unix.RTN_UNREACHABLE, Protocol: int(r.Protocol),
+			})
 		}
 		return err
 	})
@@ -72,8 +74,10 @@ func (h *Handle) Routes(table int) ([]Route, error) {
 }
 
 func (h *Handle) route(r Route) (*netlink.Route, error) {
-	nr := &netlink.Route{Dst: ipNet(r.Destination.Masked()), Table: r.Table, Protocol: unix.RTPROT_STATIC,
-		Family: family(r.Destination.Addr())}
+	nr := &netlink.Route{
+		Dst: ipNet(r.Destination.Masked()), Table: r.Table, Protocol: unix.RTPROT_STATIC,
+		Family: family(r.Destination.Addr()),
+	}
 	if r.Table == 0 {
 		nr.Table = MainTable
 	}

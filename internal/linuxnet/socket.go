@@ -69,7 +69,7 @@ func SendFrame(nsPath, device string, frame []byte) error {
 	if err != nil {
 		return err
 	}
-	defer pc.Close()
+	defer func() { _ = pc.Close() }()
 	if len(frame) < 14 {
 		return fail("send frame on", device, fmt.Errorf("%d bytes are no frame", len(frame)))
 	}

@@ -35,7 +35,7 @@ func (u *Undo) Done() { u.steps = nil }
 func (u *Undo) RunUnlessDone() {
 	for i := len(u.steps) - 1; i >= 0; i-- {
 		if err := u.steps[i].fn(); err != nil {
-			slog.Warn("undo step failed", "step", u.steps[i].what, "error", err)
+			slog.Default().Warn("undo step failed", "step", u.steps[i].what, "error", err)
 		}
 	}
 	u.steps = nil

@@ -59,8 +59,10 @@ func wantList(t *testing.T, ctx context.Context, d compute.Driver, want ...compu
 	t.Helper()
 	got, err := d.List(ctx)
 	must(t, err)
-	opts := cmp.Options{cmpopts.EquateEmpty(), cmpopts.IgnoreFields(compute.Instance{}, "Reason"),
-		cmpopts.SortSlices(func(a, b compute.Instance) bool { return a.ID < b.ID })}
+	opts := cmp.Options{
+		cmpopts.EquateEmpty(), cmpopts.IgnoreFields(compute.Instance{}, "Reason"),
+		cmpopts.SortSlices(func(a, b compute.Instance) bool { return a.ID < b.ID }),
+	}
 	if diff := cmp.Diff(want, got, opts); diff != "" {
 		t.Errorf("list:\n%s", diff)
 	}

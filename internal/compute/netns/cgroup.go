@@ -49,7 +49,7 @@ func killCgroup(ctx context.Context, dir string) error {
 	if err != nil {
 		return fmt.Errorf("kill cgroup %s: %w", dir, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // read only
 	for {
 		populated, err := isPopulated(f)
 		if err != nil || !populated {
@@ -60,7 +60,7 @@ func killCgroup(ctx context.Context, dir string) error {
 		}
 		// The kernel says POLLPRI when the file changes; the timeout is for a context that ends.
 		_, err = unix.Poll([]unix.PollFd{{Fd: int32(f.Fd()), Events: unix.POLLPRI}}, 100)
-		if err != nil && err != unix.EINTR {
+		if err != nil && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("kill cgroup %s: %w", dir, err)
 		}
 	}
@@ -98,9 +98,9 @@ func removeCgroup(ctx context.Context, dir string) error {
 	for {
 		err := unix.Rmdir(dir)
 		switch {
-		case err == nil || err == unix.ENOENT:
+		case err == nil || errors.Is(err, unix.ENOENT):
 			return nil
-		case err != unix.EBUSY && err != unix.EINTR:
+		case !errors.Is(err, unix.EBUSY) && !errors.Is(err, unix.EINTR):
 			return fmt.Errorf("remove cgroup %s: %w", dir, err)
 		}
 		select {

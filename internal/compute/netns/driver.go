@@ -75,8 +75,10 @@ func New(cfg Config) (*Driver, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.Default()
 	}
-	return &Driver{cfg: cfg, cgroup: filepath.Join(cfg.CgroupMount, "colonnade-"+strings.TrimPrefix(cfg.Prefix, "cn")),
-		busy: map[string]*sync.Mutex{}, step: func(string) error { return nil }}, nil
+	return &Driver{
+		cfg: cfg, cgroup: filepath.Join(cfg.CgroupMount, "colonnade-"+strings.TrimPrefix(cfg.Prefix, "cn")),
+		busy: map[string]*sync.Mutex{}, step: func(string) error { return nil },
+	}, nil
 }
 
 // Probe says what is missing on this machine.
@@ -92,7 +94,7 @@ func (d *Driver) Probe(context.Context) error {
 	if err := os.Mkdir(probe, 0o755); err != nil && !os.IsExist(err) {
 		return unsupported("a writable cgroup v2 hierarchy: " + err.Error())
 	}
-	defer os.Remove(probe)
+	defer func() { _ = os.Remove(probe) }() // of a moment; a second probe takes it over
 	if _, err := os.Stat(filepath.Join(probe, "cgroup.kill")); err != nil {
 		return unsupported("cgroup.kill (Linux 5.14)")
 	}
@@ -122,11 +124,13 @@ type place struct {
 
 func (d *Driver) place(kind compute.Kind, id string) place {
 	short := id[:8]
-	return place{id: id, short: short, kind: kind,
+	return place{
+		id: id, short: short, kind: kind,
 		dir:       filepath.Join(d.instancesDir(), id),
 		namespace: d.cfg.Prefix + "-" + string(kind[0]) + "-" + short,
 		bpf:       filepath.Join(d.bpfDir(), string(kind)+"-"+short),
-		cgroup:    filepath.Join(d.cgroup, string(kind)+"-"+short)}
+		cgroup:    filepath.Join(d.cgroup, string(kind)+"-"+short),
+	}
 }
 
 // tenantNamespace is agentconf.Place.TenantNamespace.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -106,7 +107,7 @@ func trimLog(path string) error {
 	if err != nil {
 		return err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	tail := make([]byte, maxLog/2)
 	n, err := f.ReadAt(tail, st.Size()-int64(len(tail)))
 	if n == 0 {
@@ -119,7 +120,6 @@ func trimLog(path string) error {
 	if err != nil {
 		return err
 	}
-	defer a.Close()
 	_, err = a.Write(tail[:n])
-	return err
+	return errors.Join(err, a.Close())
 }

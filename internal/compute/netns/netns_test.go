@@ -26,11 +26,20 @@ import (
 	"colonnade/internal/network"
 	"colonnade/internal/network/bridge"
 	"colonnade/internal/network/networktest"
-	"colonnade/internal/testenv/isolate"
+	"colonnade/internal/testenv"
 	"colonnade/internal/testenv/snapshot"
 )
 
-func TestMain(m *testing.M) { os.Exit(isolate.Main(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(testenv.RunInLab(func() int {
+		// A /run of this lab's own: other tests of the machine write there.
+		if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
+			fmt.Fprintln(os.Stderr, "mount /run:", err)
+			return 1
+		}
+		return m.Run()
+	}))
+}
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -64,9 +73,6 @@ type lab struct {
 
 func newLab(t *testing.T) lab {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
 	dir := t.TempDir()
 	prefix := bridge.PrefixFor(dir)
 	b, err := bridge.New(bridge.Config{Prefix: prefix, StateDir: dir, Store: networktest.NewMemory()})
@@ -93,9 +99,11 @@ func (l lab) spec(t *testing.T, kind compute.Kind) compute.Spec {
 	id := uuid.NewString()
 	p, err := l.bridge.EnsurePort(ctxFor(t), network.PortSpec{ID: "mgmt-" + id, Purpose: network.PurposeManagement, OwnerID: id})
 	must(t, err)
-	return compute.Spec{ID: id, Kind: kind, ManagementPortID: p.ID,
+	return compute.Spec{
+		ID: id, Kind: kind, ManagementPortID: p.ID,
 		Agent: agentconf.Config{Kind: string(kind), ID: id, ManagementIP: p.Address},
-		Files: map[string][]byte{agentconf.CAFile: []byte("ca"), agentconf.KeyFile: []byte("key")}}
+		Files: map[string][]byte{agentconf.CAFile: []byte("ca"), agentconf.KeyFile: []byte("key")},
+	}
 }
 
 func (l lab) port(t *testing.T) string {
@@ -156,8 +164,10 @@ func TestInstance(t *testing.T) {
 		got, err := agentconf.Load(filepath.Join(dir, agentconf.FileName))
 		must(t, err)
 		want := spec.Agent
-		want.Place = agentconf.Place{Dir: dir, BPFDir: filepath.Join(l.dir, "bpf", "amphora-"+short),
-			TenantNamespace: linuxnet.Path(prefix + "-a-" + short + "-t"), Cgroup: filepath.Join(l.cgroup, "amphora-"+short)}
+		want.Place = agentconf.Place{
+			Dir: dir, BPFDir: filepath.Join(l.dir, "bpf", "amphora-"+short),
+			TenantNamespace: linuxnet.Path(prefix + "-a-" + short + "-t"), Cgroup: filepath.Join(l.cgroup, "amphora-"+short),
+		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Error(diff)
 		}
@@ -171,6 +181,9 @@ func TestInstance(t *testing.T) {
 	})
 	t.Run("what is secret is root's alone", func(t *testing.T) {
 		must(t, filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
 			info, err := e.Info()
 			if err == nil && info.Mode().Perm()&0o077 != 0 {
 				t.Errorf("%s has mode %v", path, info.Mode())
@@ -386,8 +399,10 @@ func (l lab) crashAt(step string) {
 
 func (l lab) picture(t *testing.T) snapshot.World {
 	t.Helper()
-	w, err := snapshot.Take(ctxFor(t), snapshot.Options{Inside: []string{l.cfg.Prefix}, Files: []string{l.dir, "/run"},
-		Exclude: []string{filepath.Join(l.dir, "bpf")}})
+	w, err := snapshot.Take(ctxFor(t), snapshot.Options{
+		Inside: []string{l.cfg.Prefix}, Files: []string{l.dir, "/run"},
+		Exclude: []string{filepath.Join(l.dir, "bpf")},
+	})
 	must(t, err)
 	return w
 }
@@ -514,9 +529,6 @@ func (l lab) deleteListed(t *testing.T, any bool) []compute.Instance {
 }
 
 func TestEverythingGoes(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
 	options := snapshot.Options{Files: []string{"/run", "/etc"}}
 	before, err := snapshot.Take(ctxFor(t), options)
 	must(t, err)

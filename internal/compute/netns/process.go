@@ -29,12 +29,13 @@ func startAgent(p place, binary string) (process, error) {
 	if err != nil {
 		return process{}, err
 	}
-	defer cg.Close()
+	defer func() { _ = cg.Close() }()
 	log, err := os.OpenFile(filepath.Join(p.dir, logFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return process{}, err
 	}
-	defer log.Close()
+	defer func() { _ = log.Close() }() // the child has its own
+	//nolint:noctx // it outlives every context of ours
 	cmd := exec.Command(binary, "run", "--config", filepath.Join(p.dir, agentconf.FileName))
 	cmd.Dir, cmd.Env = "/", []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8"}
 	cmd.Stdout, cmd.Stderr = log, log
@@ -68,7 +69,7 @@ func (p process) runs() bool {
 	if err != nil {
 		return false
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	now, err := identify(p.PID)
 	if err != nil || now != p {
 		return false

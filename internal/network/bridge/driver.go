@@ -104,7 +104,11 @@ func (d *Driver) Probe(ctx context.Context) error {
 	if err := d.ensureDir(linuxnet.RunDir); err != nil {
 		return err
 	}
-	defer linuxnet.DeleteNamespace(scratch)
+	defer func() {
+		if err := linuxnet.DeleteNamespace(scratch); err != nil {
+			d.cfg.Log.WarnContext(ctx, "probe namespace stays", "namespace", scratch, "error", err)
+		}
+	}()
 	if _, err := linuxnet.EnsureNamespace(scratch); err != nil {
 		return unsupported("network namespaces: " + err.Error())
 	}
@@ -188,8 +192,10 @@ func (d *Driver) EnsurePort(ctx context.Context, spec network.PortSpec) (network
 	if err != nil {
 		return network.Port{}, err
 	}
-	p := network.Port{ID: spec.ID, NetworkID: spec.NetworkID, MAC: macOf("port", spec.ID).String(), Purpose: spec.Purpose,
-		OwnerID: spec.OwnerID, ProjectID: spec.ProjectID}
+	p := network.Port{
+		ID: spec.ID, NetworkID: spec.NetworkID, MAC: macOf("port", spec.ID).String(), Purpose: spec.Purpose,
+		OwnerID: spec.OwnerID, ProjectID: spec.ProjectID,
+	}
 	return d.cfg.Store.InsertPort(ctx, p, func(taken map[string]bool) (string, string, error) {
 		return chooseAddress(spec, n.Subnets, taken)
 	})
@@ -348,7 +354,7 @@ func (d *Driver) ListenHeartbeats(ctx context.Context) (net.PacketConn, string, 
 func firstOf(err error, others ...error) error {
 	for _, o := range others {
 		if o != nil {
-			err = fmt.Errorf("%w (and taking back: %v)", err, o)
+			err = fmt.Errorf("%w (and taking back: %w)", err, o)
 		}
 	}
 	return err

@@ -164,10 +164,16 @@ type dropIn struct {
 
 func dropIns(device string) []dropIn {
 	return []dropIn{
-		{"systemd/netif/state", "systemd/network/00-" + device + ".network",
-			"[Match]\nName=" + device + "\n\n[Link]\nUnmanaged=yes\n", []string{"networkctl", "reload"}},
-		{"NetworkManager", "NetworkManager/conf.d/00-" + device + ".conf",
-			"[keyfile]\nunmanaged-devices+=interface-name:" + device + "\n", []string{"nmcli", "general", "reload", "conf"}},
+		{
+			"systemd/netif/state", "systemd/network/00-" + device + ".network",
+			"[Match]\nName=" + device + "\n\n[Link]\nUnmanaged=yes\n",
+			[]string{"networkctl", "reload"},
+		},
+		{
+			"NetworkManager", "NetworkManager/conf.d/00-" + device + ".conf",
+			"[keyfile]\nunmanaged-devices+=interface-name:" + device + "\n",
+			[]string{"nmcli", "general", "reload", "conf"},
+		},
 	}
 }
 

@@ -102,8 +102,10 @@ func (d *Driver) ensureNamespaces(ctx context.Context) error {
 	}
 	type setting struct{ ns, key, value string }
 	var settings []setting
-	for _, key := range []string{"bridge.bridge-nf-call-iptables", "bridge.bridge-nf-call-ip6tables", "bridge.bridge-nf-call-arptables",
-		"ipv6.conf.all.disable_ipv6", "ipv6.conf.default.disable_ipv6"} {
+	for _, key := range []string{
+		"bridge.bridge-nf-call-iptables", "bridge.bridge-nf-call-ip6tables", "bridge.bridge-nf-call-arptables",
+		"ipv6.conf.all.disable_ipv6", "ipv6.conf.default.disable_ipv6",
+	} {
 		value := "0"
 		if strings.HasPrefix(key, "ipv6") {
 			value = "1" // the switch has no address, not even a link-local one

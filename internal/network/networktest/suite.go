@@ -77,13 +77,17 @@ func portAsAsked(t *testing.T, ctx context.Context, e Env) {
 	must(t, err)
 	n, err := e.Driver.Network(ctx, e.NetworkID)
 	must(t, err)
-	spec := network.PortSpec{ID: uuid.NewString(), NetworkID: e.NetworkID, SubnetID: e.SubnetID, Address: s.AllocationEnd,
-		Purpose: network.PurposeVIP, OwnerID: "lb-1", ProjectID: "project-1"}
+	spec := network.PortSpec{
+		ID: uuid.NewString(), NetworkID: e.NetworkID, SubnetID: e.SubnetID, Address: s.AllocationEnd,
+		Purpose: network.PurposeVIP, OwnerID: "lb-1", ProjectID: "project-1",
+	}
 	p, err := e.Driver.EnsurePort(ctx, spec)
 	must(t, err)
 	mac := p.MAC
-	want := network.Port{ID: spec.ID, NetworkID: e.NetworkID, SubnetID: e.SubnetID, MAC: mac, Address: s.AllocationEnd, CIDR: s.CIDR,
-		Gateway: s.GatewayIP, MTU: n.MTU, Purpose: network.PurposeVIP, OwnerID: "lb-1", ProjectID: "project-1"}
+	want := network.Port{
+		ID: spec.ID, NetworkID: e.NetworkID, SubnetID: e.SubnetID, MAC: mac, Address: s.AllocationEnd, CIDR: s.CIDR,
+		Gateway: s.GatewayIP, MTU: n.MTU, Purpose: network.PurposeVIP, OwnerID: "lb-1", ProjectID: "project-1",
+	}
 	if diff := cmp.Diff(want, p); diff != "" {
 		t.Error(diff)
 	}

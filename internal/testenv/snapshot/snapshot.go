@@ -79,9 +79,11 @@ func Take(ctx context.Context, o Options) (World, error) {
 
 // watched are the settings that a data plane is tempted to change; each is of its namespace.
 var watched = func() []string {
-	keys := []string{"net.ipv4.ip_forward", "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_nonlocal_bind", "net.ipv4.tcp_syncookies",
+	keys := []string{
+		"net.ipv4.ip_forward", "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_nonlocal_bind", "net.ipv4.tcp_syncookies",
 		"net.ipv6.conf.all.forwarding", "net.core.somaxconn", "net.netfilter.nf_conntrack_tcp_be_liberal", "net.netfilter.nf_conntrack_max",
-		"net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables", "net.bridge.bridge-nf-call-arptables"}
+		"net.bridge.bridge-nf-call-iptables", "net.bridge.bridge-nf-call-ip6tables", "net.bridge.bridge-nf-call-arptables",
+	}
 	for _, scope := range []string{"all", "default"} {
 		for _, k := range []string{"rp_filter", "arp_ignore", "arp_announce", "forwarding", "proxy_arp", "accept_local", "route_localnet", "send_redirects"} {
 			keys = append(keys, "net.ipv4.conf."+scope+"."+k)

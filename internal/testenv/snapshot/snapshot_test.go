@@ -2,6 +2,7 @@ package snapshot_test
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -9,13 +10,23 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"colonnade/internal/linuxnet"
-	"colonnade/internal/testenv/isolate"
+	"colonnade/internal/testenv"
 	"colonnade/internal/testenv/snapshot"
 )
 
-func TestMain(m *testing.M) { os.Exit(isolate.Main(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(testenv.RunInLab(func() int {
+		// A /run of this lab's own: other tests of the machine write there.
+		if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
+			fmt.Fprintln(os.Stderr, "mount /run:", err)
+			return 1
+		}
+		return m.Run()
+	}))
+}
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -25,9 +36,6 @@ func must(t *testing.T, err error) {
 }
 
 func TestDiffSeesWhatWasLeft(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("needs root")
-	}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	dir := t.TempDir()
@@ -52,28 +60,44 @@ func TestDiffSeesWhatWasLeft(t *testing.T) {
 		undo func() error
 		want []string
 	}{
-		{"a namespace", func() error { _, err := linuxnet.EnsureNamespace("cnt-left"); return err },
+		{
+			"a namespace", func() error { _, err := linuxnet.EnsureNamespace("cnt-left"); return err },
 			func() error { return linuxnet.DeleteNamespace("cnt-left") },
-			[]string{"+ link cnt-left: lo device  mtu 65536 master - up true alias \"\"", "+ namespace cnt-left mounted: true"}},
-		{"a link with address and route", func() error {
-			return first(h.EnsureBridge("left", []byte{2, 0, 0, 0, 0, 1}, 1500), h.EnsureAddress("left", netip.MustParsePrefix("198.18.0.1/32")),
-				h.SetRoute(linuxnet.Route{Destination: netip.MustParsePrefix("198.18.1.0/24"), Device: "left"}))
-		}, func() error { return h.DeleteLink("left") },
-			[]string{"+ address host: left 198.18.0.1/32 ", `+ link host: left bridge 02:00:00:00:00:01 mtu 1500 master - up true alias ""`,
-				"+ route host: 198.18.1.0/24 dev left proto static scope link linkdown ", "+ route host: local 198.18.0.1 dev left table local proto kernel scope host src 198.18.0.1 "}},
-		{"a sysctl", func() error { return linuxnet.SetSysctl("", "net.ipv4.ip_forward", "1") },
+			[]string{"+ link cnt-left: lo device  mtu 65536 master - up true alias \"\"", "+ namespace cnt-left mounted: true"},
+		},
+		{
+			"a link with address and route", func() error {
+				return first(h.EnsureBridge("left", []byte{2, 0, 0, 0, 0, 1}, 1500), h.EnsureAddress("left", netip.MustParsePrefix("198.18.0.1/32")),
+					h.SetRoute(linuxnet.Route{Destination: netip.MustParsePrefix("198.18.1.0/24"), Device: "left"}))
+			}, func() error { return h.DeleteLink("left") },
+			[]string{
+				"+ address host: left 198.18.0.1/32 ", `+ link host: left bridge 02:00:00:00:00:01 mtu 1500 master - up true alias ""`,
+				"+ route host: 198.18.1.0/24 dev left proto static scope link linkdown ", "+ route host: local 198.18.0.1 dev left table local proto kernel scope host src 198.18.0.1 ",
+			},
+		},
+		{
+			"a sysctl", func() error { return linuxnet.SetSysctl("", "net.ipv4.ip_forward", "1") },
 			func() error { return linuxnet.SetSysctl("", "net.ipv4.ip_forward", "0") },
-			[]string{"+ sysctl host: net.ipv4.conf.all.forwarding 1", "- sysctl host: net.ipv4.conf.all.forwarding 0",
+			[]string{
+				"+ sysctl host: net.ipv4.conf.all.forwarding 1", "- sysctl host: net.ipv4.conf.all.forwarding 0",
 				"+ sysctl host: net.ipv4.conf.default.forwarding 1", "- sysctl host: net.ipv4.conf.default.forwarding 0",
-				"+ sysctl host: net.ipv4.ip_forward 1", "- sysctl host: net.ipv4.ip_forward 0"}},
-		{"a rule", func() error { return linuxnet.Nft(ctx, "", "table inet left { }") },
+				"+ sysctl host: net.ipv4.ip_forward 1", "- sysctl host: net.ipv4.ip_forward 0",
+			},
+		},
+		{
+			"a rule", func() error { return linuxnet.Nft(ctx, "", "table inet left { }") },
 			func() error { return linuxnet.Nft(ctx, "", "delete table inet left") },
-			[]string{"+ nftables host table inet left {\n}\n"}},
-		{"a file, but not one in the state directory", func() error {
-			return first(os.WriteFile(filepath.Join(dir, "left"), nil, 0o600), os.Mkdir(filepath.Join(dir, "state"), 0o700),
-				os.WriteFile(filepath.Join(dir, "state", "x"), nil, 0o600))
-		}, func() error { return first(os.Remove(filepath.Join(dir, "left")), os.RemoveAll(filepath.Join(dir, "state"))) },
-			[]string{"+ file " + dir + "/left -rw-------"}},
+			[]string{"+ nftables host table inet left {\n}\n"},
+		},
+		{
+			"a file, but not one in the state directory", func() error {
+				return first(os.WriteFile(filepath.Join(dir, "left"), nil, 0o600), os.Mkdir(filepath.Join(dir, "state"), 0o700),
+					os.WriteFile(filepath.Join(dir, "state", "x"), nil, 0o600))
+			}, func() error {
+				return first(os.Remove(filepath.Join(dir, "left")), os.RemoveAll(filepath.Join(dir, "state")))
+			},
+			[]string{"+ file " + dir + "/left -rw-------"},
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			must(t, c.do())
