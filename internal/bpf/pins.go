@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -44,8 +45,10 @@ func Load(dir string, spec *ebpf.CollectionSpec) (*ebpf.Collection, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make pin directory: %w", err)
 	}
-	for _, m := range spec.Maps {
-		m.Pinning = ebpf.PinByName
+	for name, m := range spec.Maps {
+		if !strings.HasPrefix(name, ".") { // global variables are each load's own
+			m.Pinning = ebpf.PinByName
+		}
 	}
 	opts := ebpf.CollectionOptions{Maps: ebpf.MapOptions{PinPath: dir}}
 	c, err := ebpf.NewCollectionWithOptions(spec, opts)
