@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -45,12 +46,11 @@ type Balancer struct {
 	wanted    bool
 	unwatch   func()
 	document  amphora.Desired // what runs
-	starts    int
-	reloads   int
 	lastStart time.Time
 	closed    bool
 
-	totals totals
+	starts, reloads atomic.Int64
+	totals          totals
 }
 
 // Open prepares the directory. onState is told at once when HAProxy is lost and when it serves again; it must not call
@@ -129,8 +129,9 @@ func (b *Balancer) Resume(ctx context.Context, kept amphora.Desired) (adopted bo
 }
 
 // Apply takes HAProxy from the document it runs to next. A document that Check or HAProxy refuses is an
-// *amphora.RefusedError and changes nothing.
-func (b *Balancer) Apply(ctx context.Context, next amphora.Desired) error {
+// *amphora.RefusedError and changes nothing. prepare runs when nothing speaks against the document any more: it brings
+// in the addresses that HAProxy is going to bind.
+func (b *Balancer) Apply(ctx context.Context, next amphora.Desired, prepare func() error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	text, err := Render(next, b.settings)
@@ -138,27 +139,40 @@ func (b *Balancer) Apply(ctx context.Context, next amphora.Desired) error {
 		return err
 	}
 	if len(next.Listeners) == 0 {
+		if err := prepare(); err != nil {
+			return err
+		}
 		b.stop()
 		b.document, b.wanted = next, false
 		return nil
 	}
-	if b.running != nil && b.wanted {
-		change, err := Diff(b.document, next, b.settings)
-		if err != nil {
+	var change Change
+	running := b.running != nil && b.wanted
+	if running {
+		if change, err = Diff(b.document, next, b.settings); err != nil {
 			return err
 		}
-		if change.Class == Nothing {
-			b.document = next
-			return nil
-		}
+	}
+	if !running || change.Class != Nothing {
 		if err := b.check(ctx, text); err != nil {
 			return err
 		}
-		return b.change(ctx, change, text, next)
 	}
-	if err := b.check(ctx, text); err != nil {
+	if err := prepare(); err != nil {
 		return err
 	}
+	switch {
+	case running && change.Class == Nothing:
+		b.document = next
+		return nil
+	case running:
+		return b.change(ctx, change, text, next)
+	}
+	return b.first(ctx, text, next)
+}
+
+// first starts HAProxy with its first document, or one that came while it could not be started.
+func (b *Balancer) first(ctx context.Context, text string, next amphora.Desired) error {
 	if err := b.begin(text); err != nil {
 		return err
 	}
@@ -284,9 +298,7 @@ func (b *Balancer) Answers(ctx context.Context) error {
 
 // Counts are the starts and reloads of this agent's time.
 func (b *Balancer) Counts() (starts, reloads int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.starts, b.reloads
+	return int(b.starts.Load()), int(b.reloads.Load())
 }
 
 // stop ends HAProxy softly: it takes no new connection and ends with its last one.

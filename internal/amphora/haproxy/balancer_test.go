@@ -120,9 +120,12 @@ func (w *world) pid() int {
 	return pid
 }
 
+// ready prepares nothing: the world has all addresses.
+func ready() error { return nil }
+
 func (w *world) apply(d amphora.Desired) {
 	w.t.Helper()
-	if err := w.b.Apply(w.t.Context(), d); err != nil {
+	if err := w.b.Apply(w.t.Context(), d, ready); err != nil {
 		w.t.Fatal(err)
 	}
 }
@@ -387,7 +390,7 @@ func TestRefusedDocumentLeavesTheOldOne(t *testing.T) {
 	bad.Pools = append([]amphora.Pool(nil), bad.Pools...)
 	bad.Pools[0].Algorithm = "FASTEST"
 	var refused *amphora.RefusedError
-	if err := w.b.Apply(t.Context(), bad); !errors.As(err, &refused) || refused.Problems[0].ObjectID != poolA {
+	if err := w.b.Apply(t.Context(), bad, ready); !errors.As(err, &refused) || refused.Problems[0].ObjectID != poolA {
 		t.Fatalf("got %v", err)
 	}
 	w.seen()

@@ -21,7 +21,7 @@ func (b *Balancer) start(ctx context.Context) error {
 		return err
 	}
 	b.running, b.lastStart = p, time.Now()
-	b.starts++
+	b.starts.Add(1)
 	if err := b.watchProcess(ctx); err != nil {
 		p.kill()
 		b.running = nil
@@ -58,7 +58,7 @@ func (b *Balancer) reload(ctx context.Context, next amphora.Desired) error {
 				break
 			}
 			if now.current != before.current {
-				b.reloads++
+				b.reloads.Add(1)
 				return b.watchOrRevive(ctx)
 			}
 		}
