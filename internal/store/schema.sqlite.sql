@@ -1,0 +1,287 @@
+CREATE TABLE amphora (
+    id TEXT PRIMARY KEY,
+    load_balancer_id TEXT NOT NULL REFERENCES load_balancer (id),
+    cluster_id TEXT NOT NULL,
+    role TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('PENDING_CREATE', 'BOOTING', 'READY', 'ALLOCATED', 'ERROR', 'PENDING_DELETE', 'DELETED')),
+    status_reason TEXT NOT NULL,
+    compute_id TEXT,
+    lb_network_ip TEXT,
+    vrrp_port_id TEXT,
+    vrrp_ip TEXT,
+    frontend_mac TEXT,
+    position INTEGER NOT NULL CHECK (position >= -1),
+    out_of_service BOOLEAN NOT NULL,
+    draining_since TIMESTAMP,
+    failover_requested_at TIMESTAMP,
+    boot_deadline TIMESTAMP,
+    applied_revision INTEGER NOT NULL,
+    applied_table INTEGER NOT NULL,
+    cert_expiration TIMESTAMP,
+    heartbeat_key TEXT NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP
+);
+
+CREATE INDEX amphora_load_balancer ON amphora (load_balancer_id);
+
+CREATE TABLE amphora_port (
+    port_id TEXT PRIMARY KEY,
+    amphora_id TEXT NOT NULL REFERENCES amphora (id) ON DELETE CASCADE,
+    network_id TEXT NOT NULL,
+    subnet_id TEXT NOT NULL
+);
+
+CREATE INDEX amphora_port_amphora ON amphora_port (amphora_id);
+
+CREATE TABLE cluster (
+    id TEXT PRIMARY KEY,
+    load_balancer_id TEXT NOT NULL UNIQUE REFERENCES load_balancer (id),
+    project_id TEXT NOT NULL,
+    cluster_name TEXT NOT NULL,
+    cluster_type TEXT NOT NULL,
+    desired_size INTEGER NOT NULL CHECK (desired_size >= 0),
+    min_size INTEGER NOT NULL CHECK (min_size >= 0),
+    standby_size INTEGER NOT NULL CHECK (standby_size >= 0),
+    cooldown INTEGER NOT NULL,
+    distributor_id TEXT REFERENCES distributor (id),
+    distributor_port_id TEXT,
+    provisioning_status TEXT NOT NULL,
+    operating_status TEXT NOT NULL,
+    standby_ready INTEGER NOT NULL,
+    enabled BOOLEAN NOT NULL,
+    forwarding_table TEXT NOT NULL,
+    probe_key TEXT NOT NULL,
+    last_elective_at TIMESTAMP,
+    failover_requested_at TIMESTAMP,
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP
+);
+
+CREATE INDEX cluster_distributor ON cluster (distributor_id);
+
+CREATE TABLE distributor (
+    id TEXT PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('PENDING_CREATE', 'BOOTING', 'READY', 'ALLOCATED', 'ERROR', 'PENDING_DELETE')),
+    status_reason TEXT NOT NULL,
+    compute_id TEXT,
+    lb_network_ip TEXT,
+    boot_deadline TIMESTAMP,
+    cert_expiration TIMESTAMP,
+    heartbeat_key TEXT NOT NULL,
+    epoch INTEGER NOT NULL CHECK (epoch >= 0),
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP
+);
+
+CREATE INDEX distributor_project ON distributor (project_id);
+
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    at TIMESTAMP NOT NULL,
+    load_balancer_id TEXT NOT NULL,
+    object_id TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    reason TEXT NOT NULL
+);
+
+CREATE INDEX event_load_balancer ON event (load_balancer_id, id);
+
+CREATE TABLE health_monitor (
+    id TEXT PRIMARY KEY,
+    pool_id TEXT NOT NULL UNIQUE REFERENCES pool (id),
+    project_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    provisioning_status TEXT NOT NULL CHECK (provisioning_status IN ('ACTIVE', 'PENDING_CREATE', 'PENDING_UPDATE', 'PENDING_DELETE', 'ERROR')),
+    operating_status TEXT NOT NULL,
+    status_reason TEXT NOT NULL,
+    enabled BOOLEAN NOT NULL,
+    type TEXT NOT NULL,
+    delay INTEGER NOT NULL,
+    timeout INTEGER NOT NULL,
+    rise_threshold INTEGER NOT NULL,
+    fall_threshold INTEGER NOT NULL,
+    http_method TEXT,
+    url_path TEXT,
+    expected_codes TEXT,
+    http_version TEXT,
+    domain_name TEXT,
+    tags TEXT,
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP
+);
+
+CREATE TABLE instance_health (
+    instance_id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('amphora', 'distributor')),
+    state TEXT NOT NULL,
+    since TIMESTAMP NOT NULL,
+    last_seen TIMESTAMP NOT NULL,
+    boot_id TEXT NOT NULL,
+    report TEXT NOT NULL
+);
+
+CREATE TABLE listener (
+    id TEXT PRIMARY KEY,
+    load_balancer_id TEXT NOT NULL REFERENCES load_balancer (id),
+    project_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT NOT NULL,
+    provisioning_status TEXT NOT NULL CHECK (provisioning_status IN ('ACTIVE', 'PENDING_CREATE', 'PENDING_UPDATE', 'PENDING_DELETE', 'ERROR')),
+    operating_status TEXT NOT NULL,
+    status_reason TEXT NOT NULL,
+    enabled BOOLEAN NOT NULL,
+    protocol TEXT NOT NULL,
+    protocol_port INTEGER NOT NULL CHECK (protocol_port BETWEEN 1 AND 65535),
+    connection_limit INTEGER NOT NULL,
+    default_pool_id TEXT REFERENCES pool (id),
+    insert_headers TEXT,
+    allowed_cidrs TEXT,
+    timeout_client_data INTEGER NOT NULL,
+    timeout_member_connect INTEGER NOT NULL,
+    timeout_member_data INTEGER NOT NULL,
+    timeout_tcp_inspect INTEGER NOT NULL,
+    tags TEXT,
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP
+);
+
+CREATE INDEX listener_default_pool ON listener (default_pool_id);
+
+CREATE UNIQUE INDEX listener_port ON listener (load_balancer_id, (CASE WHEN protocol IN ('UDP', 'SCTP') THEN protocol ELSE 'TCP' END), protocol_port);
+
+CREATE TABLE listener_statistics (
+    listener_id TEXT NOT NULL REFERENCES listener (id) ON DELETE CASCADE,
+    amphora_id TEXT NOT NULL REFERENCES amphora (id) ON DELETE CASCADE,
+    is_full BOOLEAN NOT NULL,
+    bytes_in INTEGER NOT NULL,
+    bytes_out INTEGER NOT NULL,
+    active_connections INTEGER NOT NULL,
+    total_connections INTEGER NOT NULL,
+    request_errors INTEGER NOT NULL,
+    PRIMARY KEY (listener_id, amphora_id)
+);
+
+CREATE INDEX listener_statistics_amphora ON listener_statistics (amphora_id);
+
+CREATE TABLE load_balancer (
+    id TEXT PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT NOT NULL,
+    provisioning_status TEXT NOT NULL CHECK (provisioning_status IN ('ACTIVE', 'PENDING_CREATE', 'PENDING_UPDATE', 'PENDING_DELETE', 'ERROR', 'DELETED')),
+    operating_status TEXT NOT NULL,
+    status_reason TEXT NOT NULL,
+    enabled BOOLEAN NOT NULL,
+    provider TEXT NOT NULL,
+    vip_address TEXT NOT NULL,
+    vip_port_id TEXT NOT NULL,
+    vip_subnet_id TEXT NOT NULL,
+    vip_network_id TEXT NOT NULL,
+    vip_port_owned BOOLEAN NOT NULL,
+    tags TEXT,
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP,
+    revision INTEGER NOT NULL CHECK (revision >= 1),
+    epoch INTEGER NOT NULL CHECK (epoch >= 0),
+    pending_since TIMESTAMP
+);
+
+CREATE INDEX load_balancer_project ON load_balancer (project_id);
+
+CREATE UNIQUE INDEX load_balancer_vip_port ON load_balancer (vip_port_id) WHERE vip_port_id <> '' AND provisioning_status <> 'DELETED';
+
+CREATE TABLE member (
+    id TEXT PRIMARY KEY,
+    pool_id TEXT NOT NULL REFERENCES pool (id),
+    project_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    provisioning_status TEXT NOT NULL CHECK (provisioning_status IN ('ACTIVE', 'PENDING_CREATE', 'PENDING_UPDATE', 'PENDING_DELETE', 'ERROR')),
+    operating_status TEXT NOT NULL,
+    status_reason TEXT NOT NULL,
+    enabled BOOLEAN NOT NULL,
+    ip_address TEXT NOT NULL,
+    protocol_port INTEGER NOT NULL CHECK (protocol_port BETWEEN 1 AND 65535),
+    weight INTEGER NOT NULL CHECK (weight BETWEEN 0 AND 256),
+    backup BOOLEAN NOT NULL,
+    subnet_id TEXT,
+    monitor_address TEXT,
+    monitor_port INTEGER,
+    server_id INTEGER NOT NULL CHECK (server_id >= 1),
+    tags TEXT,
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP,
+    UNIQUE (pool_id, ip_address, protocol_port),
+    UNIQUE (pool_id, server_id)
+);
+
+CREATE TABLE network (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    mtu INTEGER NOT NULL,
+    created_at TIMESTAMP NOT NULL
+);
+
+CREATE TABLE pool (
+    id TEXT PRIMARY KEY,
+    load_balancer_id TEXT NOT NULL REFERENCES load_balancer (id),
+    project_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT NOT NULL,
+    provisioning_status TEXT NOT NULL CHECK (provisioning_status IN ('ACTIVE', 'PENDING_CREATE', 'PENDING_UPDATE', 'PENDING_DELETE', 'ERROR')),
+    operating_status TEXT NOT NULL,
+    status_reason TEXT NOT NULL,
+    enabled BOOLEAN NOT NULL,
+    protocol TEXT NOT NULL,
+    lb_algorithm TEXT NOT NULL,
+    session_persistence TEXT,
+    tags TEXT,
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP,
+    last_server_id INTEGER NOT NULL
+);
+
+CREATE INDEX pool_load_balancer ON pool (load_balancer_id);
+
+CREATE TABLE port (
+    id TEXT PRIMARY KEY,
+    network_id TEXT NOT NULL REFERENCES network (id),
+    subnet_id TEXT NOT NULL REFERENCES subnet (id),
+    mac_address TEXT NOT NULL UNIQUE,
+    ip_address TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    owner_id TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    UNIQUE (network_id, ip_address)
+);
+
+CREATE INDEX port_owner ON port (owner_id);
+
+CREATE TABLE subnet (
+    id TEXT PRIMARY KEY,
+    network_id TEXT NOT NULL REFERENCES network (id),
+    name TEXT NOT NULL,
+    cidr TEXT NOT NULL,
+    gateway_ip TEXT,
+    allocation_start TEXT NOT NULL,
+    allocation_end TEXT NOT NULL
+);
+
+CREATE INDEX subnet_network ON subnet (network_id);
+
+CREATE TABLE work_queue (
+    kind TEXT NOT NULL,
+    key TEXT NOT NULL,
+    generation INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    due_at INTEGER NOT NULL,
+    lease_until INTEGER NOT NULL,
+    lease_id TEXT NOT NULL,
+    last_error TEXT NOT NULL,
+    PRIMARY KEY (kind, key)
+);
+
+CREATE INDEX work_queue_key ON work_queue (key);
