@@ -23,7 +23,8 @@ const tidyLook = 30 * time.Second
 // A plan changes either rows or reality; the actor runs it and asks again, until nothing is left to do.
 func MakePlan(spec Spec, ob Observed, now time.Time) (Plan, error) {
 	p := &planner{spec: spec, ob: ob, now: now, again: resync}
-	if ob.LoadBalancer.ProvisioningStatus == lb.PendingDelete {
+	// A deletion that took too long shows ERROR and goes on: nothing is built up again.
+	if ob.LoadBalancer.ProvisioningStatus == lb.PendingDelete || ob.Cluster.ProvisioningStatus == lb.PendingDelete {
 		p.dismantle()
 	} else if err := p.keep(); err != nil {
 		return Plan{}, err

@@ -175,9 +175,14 @@ func Apply(s *lb.ClusterState, step Step, now time.Time, bootTime time.Duration,
 		a.Status, a.StatusReason, a.BootDeadline = lb.AmphoraReady, "", time.Time{}
 		return wake(event(a.ID, "amphora ready", ""), lb.WorkWorker, lbID), nil
 	case ActBootFailed, ActRemove:
+		asked := !a.FailoverRequestedAt.IsZero()
 		a.Status, a.StatusReason, a.OutOfService = lb.AmphoraPendingDelete, step.Reason, true
 		a.Position = lb.NoPosition
-		return event(a.ID, map[ActName]string{ActBootFailed: "amphora build failed", ActRemove: "amphora to be deleted"}[step.Name], step.Reason), nil
+		o := event(a.ID, map[ActName]string{ActBootFailed: "amphora build failed", ActRemove: "amphora to be deleted"}[step.Name], step.Reason)
+		if asked { // somebody waits for this
+			o = wake(o, lb.WorkWorker, lbID)
+		}
+		return o, nil
 	case ActFill, ActReplace, ActTakeSwapIn, ActHandOver:
 		a.Position, a.Role = step.Position, lb.RoleInCluster
 		if step.Name == ActHandOver {
