@@ -78,7 +78,7 @@ func (c common) be(ctx context.Context, kind string, run func(context.Context, a
 		return err
 	}
 	if conf.Kind != kind {
-		return fmt.Errorf("%s describes the agent of a %s, not of a %s", c.Config, conf.Kind, kind)
+		return fmt.Errorf("%s is for the agent of kind %s, not %s", c.Config, conf.Kind, kind)
 	}
 	log := c.log(conf)
 	log.InfoContext(ctx, "agent started", "pid", os.Getpid())
