@@ -129,7 +129,7 @@ func (s *Stage) Start(ctx context.Context) error {
 		select {
 		case exit := <-exited:
 			s.process = nil
-			return fmt.Errorf("start control plane: it ended (%v):\n%s", exit, s.logTail())
+			return fmt.Errorf("start control plane: it ended (%w):\n%s", exit, s.logTail())
 		case <-ctx.Done():
 			return fmt.Errorf("start control plane: its API does not answer (%w):\n%s", err, s.logTail())
 		case <-time.After(pollEvery):
