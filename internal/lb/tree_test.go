@@ -295,14 +295,42 @@ func TestNoSequenceOfChangesBreaksATree(t *testing.T) {
 		}
 		next := 0
 		fresh := func() string { next++; return fmt.Sprint("id", next) }
-		ids := func(t *rapid.T) string { return fmt.Sprint("id", rapid.IntRange(0, next).Draw(t, "id")) }
-		maybe := func(t *rapid.T) string {
-			if rapid.Bool().Draw(t, "none") {
-				return ""
-			}
-			return ids(t)
+		// one draws an id of those, and now and then one of nothing.
+		one := func(t *rapid.T, those []string) string {
+			return rapid.SampledFrom(append(those, "nobody")).Draw(t, "id")
 		}
-		protocols := rapid.SampledFrom([]string{lb.ProtocolHTTP, lb.ProtocolTCP, lb.ProtocolUDP, lb.ProtocolPrometheus, lb.ProtocolHTTPS})
+		listeners := func() (ids []string) {
+			for _, l := range tree.Listeners {
+				ids = append(ids, l.ID)
+			}
+			return ids
+		}
+		pools := func() (ids []string) {
+			for _, p := range tree.Pools {
+				ids = append(ids, p.ID)
+			}
+			return ids
+		}
+		monitors := func() (ids []string) {
+			for _, p := range tree.Pools {
+				if p.HealthMonitor != nil {
+					ids = append(ids, p.HealthMonitor.ID)
+				}
+			}
+			return ids
+		}
+		memberOf := func(t *rapid.T) (poolID, id string) {
+			var places [][2]string
+			for _, p := range tree.Pools {
+				for _, m := range p.Members {
+					places = append(places, [2]string{p.ID, m.ID})
+				}
+			}
+			at := rapid.SampledFrom(append(places, [2]string{"nobody", "nobody"})).Draw(t, "member")
+			return at[0], at[1]
+		}
+		accept := rapid.Bool().Draw(t, "accept pending")
+		protocols := rapid.SampledFrom([]string{lb.ProtocolHTTP, lb.ProtocolHTTP, lb.ProtocolTCP, lb.ProtocolUDP, lb.ProtocolPrometheus})
 		member := func(t *rapid.T) lb.Member {
 			return lb.Member{
 				ID: fresh(), Address: rapid.SampledFrom([]string{"198.18.0.1", "198.18.0.2", "::1"}).Draw(t, "address"),
@@ -327,41 +355,51 @@ func TestNoSequenceOfChangesBreaksATree(t *testing.T) {
 		}
 		act := func(f func(t *rapid.T)) func(*rapid.T) {
 			return func(t *rapid.T) {
-				tree.AcceptPending = rapid.Bool().Draw(t, "accept pending")
+				tree.AcceptPending = accept
+				if rapid.IntRange(0, 3).Draw(t, "wait") > 0 {
+					tree.Settle(lb.Settlement{Revision: tree.LoadBalancer.Revision})
+				}
 				before = tree.Clone()
 				f(t)
 			}
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"add listener": act(func(t *rapid.T) {
-				try(tree.AddListener(lb.Listener{ID: fresh(), Protocol: protocols.Draw(t, "protocol"), ProtocolPort: rapid.IntRange(80, 82).Draw(t, "port"), DefaultPoolID: maybe(t)}))
+				try(tree.AddListener(lb.Listener{ID: fresh(), Protocol: protocols.Draw(t, "protocol"), ProtocolPort: rapid.IntRange(80, 82).Draw(t, "port"), DefaultPoolID: one(t, append(pools(), ""))}))
 			}),
 			"update listener": act(func(t *rapid.T) {
-				pool := maybe(t)
-				try(tree.UpdateListener(ids(t), func(l *lb.Listener) error { l.DefaultPoolID = pool; return nil }))
+				pool := one(t, append(pools(), ""))
+				try(tree.UpdateListener(one(t, listeners()), func(l *lb.Listener) error { l.DefaultPoolID = pool; return nil }))
 			}),
-			"delete listener": act(func(t *rapid.T) { try(tree.DeleteListener(ids(t))) }),
+			"delete listener": act(func(t *rapid.T) { try(tree.DeleteListener(one(t, listeners()))) }),
 			"add pool": act(func(t *rapid.T) {
-				try(tree.AddPool(lb.Pool{ID: fresh(), Protocol: protocols.Draw(t, "protocol")}, maybe(t)))
+				try(tree.AddPool(lb.Pool{ID: fresh(), Protocol: protocols.Draw(t, "protocol")}, one(t, append(listeners(), ""))))
 			}),
-			"update pool":   act(func(t *rapid.T) { try(tree.UpdatePool(ids(t), func(p *lb.Pool) error { p.Members = nil; return nil })) }),
-			"delete pool":   act(func(t *rapid.T) { try(tree.DeletePool(ids(t))) }),
-			"add member":    act(func(t *rapid.T) { try(tree.AddMember(ids(t), member(t))) }),
-			"update member": act(func(t *rapid.T) { try(tree.UpdateMember(ids(t), ids(t), func(*lb.Member) error { return nil })) }),
-			"delete member": act(func(t *rapid.T) { try(tree.DeleteMember(ids(t), ids(t))) }),
+			"update pool": act(func(t *rapid.T) {
+				try(tree.UpdatePool(one(t, pools()), func(p *lb.Pool) error { p.Members = nil; return nil }))
+			}),
+			"delete pool": act(func(t *rapid.T) { try(tree.DeletePool(one(t, pools()))) }),
+			"add member":  act(func(t *rapid.T) { try(tree.AddMember(one(t, pools()), member(t))) }),
+			"update member": act(func(t *rapid.T) {
+				p, m := memberOf(t)
+				try(tree.UpdateMember(p, m, func(*lb.Member) error { return nil }))
+			}),
+			"delete member": act(func(t *rapid.T) { p, m := memberOf(t); try(tree.DeleteMember(p, m)) }),
 			"batch": act(func(t *rapid.T) {
-				try(tree.ReplaceMembers(ids(t), rapid.SliceOfN(rapid.Custom(member), 0, 4).Draw(t, "members"), rapid.Bool().Draw(t, "additive")))
+				try(tree.ReplaceMembers(one(t, pools()), rapid.SliceOfN(rapid.Custom(member), 0, 4).Draw(t, "members"), rapid.Bool().Draw(t, "additive")))
 			}),
 			"add monitor": act(func(t *rapid.T) {
-				try(tree.AddHealthMonitor(lb.HealthMonitor{ID: fresh(), PoolID: ids(t), Type: rapid.SampledFrom([]string{lb.MonitorTCP, lb.MonitorPing}).Draw(t, "type")}))
+				try(tree.AddHealthMonitor(lb.HealthMonitor{ID: fresh(), PoolID: one(t, pools()), Type: rapid.SampledFrom([]string{lb.MonitorTCP, lb.MonitorPing}).Draw(t, "type")}))
 			}),
-			"update monitor": act(func(t *rapid.T) { try(tree.UpdateHealthMonitor(ids(t), func(*lb.HealthMonitor) error { return nil })) }),
-			"delete monitor": act(func(t *rapid.T) { try(tree.DeleteHealthMonitor(ids(t))) }),
+			"update monitor": act(func(t *rapid.T) {
+				try(tree.UpdateHealthMonitor(one(t, monitors()), func(*lb.HealthMonitor) error { return nil }))
+			}),
+			"delete monitor": act(func(t *rapid.T) { try(tree.DeleteHealthMonitor(one(t, monitors()))) }),
 			"failover":       act(func(t *rapid.T) { try(tree.RequestFailover()) }),
 			"settle": act(func(t *rapid.T) {
 				s := lb.Settlement{Revision: tree.LoadBalancer.Revision - int64(rapid.IntRange(0, 1).Draw(t, "behind"))}
 				if rapid.IntRange(0, 3).Draw(t, "fault") == 0 {
-					s.Failed = map[string]string{ids(t): "bad"}
+					s.Failed = map[string]string{one(t, slices.Sorted(maps.Keys(statuses(tree)))): "bad"}
 				}
 				if rapid.IntRange(0, 7).Draw(t, "lb fault") == 0 {
 					s.LoadBalancerFailed = "bad"
