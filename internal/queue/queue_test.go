@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"colonnade/internal/lb"
 	"colonnade/internal/queue"
 	"colonnade/internal/store"
+	"colonnade/internal/store/storetest"
 )
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -28,12 +28,17 @@ func ok(t *testing.T, err error) {
 	}
 }
 
-// open makes a store with load balancers lb0…lb(n-1) and an empty queue.
+// open makes a SQLite store with load balancers lb0…lb(n-1) and an empty queue.
 func open(t *testing.T, n int) *store.Store {
 	t.Helper()
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "colonnade.db"))
-	ok(t, err)
-	t.Cleanup(func() { ok(t, s.Close()) })
+	s := storetest.Open(t, storetest.File(t))
+	fill(t, s, n)
+	return s
+}
+
+// fill makes load balancers lb0…lb(n-1) and empties the queue.
+func fill(t *testing.T, s *store.Store, n int) {
+	t.Helper()
 	for i := range n {
 		id := fmt.Sprint("lb", i)
 		tree, err := lb.NewTree(lb.LoadBalancer{ID: id, ProjectID: "p"}, nil, nil)
@@ -51,7 +56,6 @@ func open(t *testing.T, n int) *store.Store {
 			ok(t, q.Done(t.Context(), h, 0))
 		}
 	}
-	return s
 }
 
 func claim(t *testing.T, q *queue.Queue, kind string) *queue.Held {
@@ -216,9 +220,11 @@ func due(t *testing.T, s *store.Store) {
 	}))
 }
 
-func TestWorkerAndManagerNeverHoldOneKeyTogether(t *testing.T) {
+func TestWorkerAndManagerNeverHoldOneKeyTogether(t *testing.T) { storetest.Each(t, exclude) }
+
+func exclude(t *testing.T, s *store.Store) {
 	ctx := t.Context()
-	s := open(t, 2)
+	fill(t, s, 2)
 	q := queue.New(s, quiet())
 	ok(t, q.Enqueue(ctx, lb.Wake{Kind: lb.WorkWorker, Key: "lb0"}, lb.Wake{Kind: lb.WorkACM, Key: "lb0"}))
 	w := claim(t, q, lb.WorkWorker)
@@ -233,9 +239,11 @@ func TestWorkerAndManagerNeverHoldOneKeyTogether(t *testing.T) {
 	}
 }
 
-func TestDeadOwnersLeaseIsTakenOverByTheClock(t *testing.T) {
+func TestDeadOwnersLeaseIsTakenOverByTheClock(t *testing.T) { storetest.Each(t, takeOver) }
+
+func takeOver(t *testing.T, s *store.Store) {
 	ctx := t.Context()
-	s := open(t, 1)
+	fill(t, s, 1)
 	q := queue.New(s, quiet(), queue.WithLease(150*time.Millisecond))
 	ok(t, q.Enqueue(ctx, lb.Wake{Kind: lb.WorkWorker, Key: "lb0"}, lb.Wake{Kind: lb.WorkACM, Key: "lb0"}))
 	dead := claim(t, q, lb.WorkWorker)
@@ -275,9 +283,11 @@ func (f reconciler) Reconcile(ctx context.Context, lease lb.Lease) (time.Duratio
 
 // TestNothingIsLostAndNothingDoubled enqueues from several goroutines while two queues (as of two processes) run both
 // kinds, and some reconciles fail or panic.
-func TestNothingIsLostAndNothingDoubled(t *testing.T) {
+func TestNothingIsLostAndNothingDoubled(t *testing.T) { storetest.Each(t, loseNothing) }
+
+func loseNothing(t *testing.T, s *store.Store) {
 	const keys, writers, each = 6, 4, 60
-	s := open(t, keys)
+	fill(t, s, keys)
 	var want, seen [keys]atomic.Int64
 	var busy [keys]atomic.Int32
 	var doubled, runs atomic.Int64

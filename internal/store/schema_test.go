@@ -18,6 +18,7 @@ import (
 	"colonnade/internal/lb"
 	"colonnade/internal/queue"
 	"colonnade/internal/store"
+	"colonnade/internal/store/storetest"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -25,7 +26,7 @@ var update = flag.Bool("update", false, "write the golden files")
 const schemaFile = "schema.sqlite.sql"
 
 func TestMigrationsEndInTheCommittedSchema(t *testing.T) {
-	s := open(t, filepath.Join(t.TempDir(), "colonnade.db"))
+	s := storetest.Open(t, storetest.File(t))
 	var statements []string
 	ok(t, s.Reader().NewRaw(`SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' AND tbl_name <> 'goose_db_version'
 ORDER BY tbl_name, type DESC, name`).Scan(t.Context(), &statements))
@@ -52,7 +53,7 @@ func TestOpeningAgainKeepsAll(t *testing.T) {
 	if info.Mode().Perm() != 0o600 {
 		t.Fatalf("the keys in the file are readable by others: %v", info.Mode())
 	}
-	got, err := open(t, file).Tree(t.Context(), "lb1")
+	got, err := storetest.Open(t, file).Tree(t.Context(), "lb1")
 	ok(t, err)
 	if d := cmp.Diff(want, got); d != "" {
 		t.Fatal(d)
@@ -73,7 +74,7 @@ func TestKilledWriter(t *testing.T) {
 	}
 	for round := range 3 {
 		t.Run(fmt.Sprint("round ", round), func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "colonnade.db")
+			file := storetest.File(t)
 			cmd := exec.Command(os.Args[0], "-test.run=^TestKilledWriter$")
 			cmd.Env = append(os.Environ(), crashVariable+"="+file)
 			out, err := cmd.StdoutPipe()
@@ -95,7 +96,7 @@ func TestKilledWriter(t *testing.T) {
 			if saved == 0 {
 				t.Fatal("nothing was saved before the kill")
 			}
-			s := open(t, file)
+			s := storetest.Open(t, file)
 			got, err := s.Tree(t.Context(), "lb1")
 			ok(t, err)
 			// All that was answered is there, nothing of the transaction that was not finished.
@@ -122,7 +123,7 @@ func TestKilledWriter(t *testing.T) {
 }
 
 func writeUntilKilled(t *testing.T, file string) {
-	s := open(t, file)
+	s := storetest.Open(t, file)
 	create(t, s, "lb1")
 	claim(t, s, lb.WorkWorker, "lb1")
 	for i := 1; ; i++ {

@@ -5,74 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
-	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
-	"database/sql"
-
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/uuid"
 
 	"colonnade/internal/lb"
 	"colonnade/internal/queue"
 	"colonnade/internal/store"
+	"colonnade/internal/store/storetest"
 )
 
-// dsnVariable names a PostgreSQL database whose user may create schemas; without it the suite runs on SQLite alone.
-const dsnVariable = "COLONNADE_TEST_POSTGRES"
-
-// eachDatabase runs the conformance test on every database there is, each time on an empty one.
+// eachDatabase runs a conformance test on every database there is, each time on an empty one.
 func eachDatabase(t *testing.T, f func(t *testing.T, s *store.Store)) {
 	t.Helper()
-	t.Run("sqlite", func(t *testing.T) { f(t, open(t, filepath.Join(t.TempDir(), "colonnade.db"))) })
-	if dsn := os.Getenv(dsnVariable); dsn != "" {
-		t.Run("postgres", func(t *testing.T) { f(t, open(t, freshSchema(t, dsn))) })
-	}
-}
-
-func open(t *testing.T, dsn string) *store.Store {
-	t.Helper()
-	s, err := store.Open(t.Context(), dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			t.Errorf("close: %v", err)
-		}
-	})
-	return s
-}
-
-// freshSchema makes an empty schema of a random name and returns a DSN that works in it.
-func freshSchema(t *testing.T, dsn string) string {
-	t.Helper()
-	db, err := sql.Open("pgx", dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	name := "t" + strings.ReplaceAll(uuid.NewString(), "-", "")
-	if _, err := db.Exec("CREATE SCHEMA " + name); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_, err := db.Exec("DROP SCHEMA " + name + " CASCADE")
-		if err := errors.Join(err, db.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	u, err := url.Parse(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	q := u.Query()
-	q.Set("search_path", name)
-	u.RawQuery = q.Encode()
-	return u.String()
+	storetest.Each(t, f)
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
