@@ -25,6 +25,8 @@ type Settings struct {
 	MinSize     int           // the smallest number that serves
 	StandbySize int           // warm amphorae beyond N
 	Cooldown    time.Duration // between elective changes
+	// AcceptWhilePending lets changes of a load balancer in PENDING_* coalesce instead of answering 409 (DESIGN §3).
+	AcceptWhilePending bool
 }
 
 // DefaultSettings are three active amphorae and one standby.

@@ -27,7 +27,7 @@ func (s *server) showHealthMonitor(ctx context.Context, c *call) (any, error) {
 
 func (s *server) createHealthMonitor(ctx context.Context, c *call) (any, error) {
 	var in wire.HealthMonitorCreate
-	if err := decodeBody(c.body, "health_monitor_.healthmonitor", "healthmonitor", &in); err != nil {
+	if err := decodeBody(c.body, "health_monitor_", "healthmonitor", &in); err != nil {
 		return nil, err
 	}
 	if !in.PoolID.Given() {
@@ -99,7 +99,7 @@ func setMonitor(h *lb.HealthMonitor, in wire.HealthMonitorFields) error {
 
 func (s *server) updateHealthMonitor(ctx context.Context, c *call) (any, error) {
 	var in wire.HealthMonitorUpdate
-	if err := decodeBody(c.body, "health_monitor_.healthmonitor", "healthmonitor", &in); err != nil {
+	if err := decodeBody(c.body, "health_monitor_", "healthmonitor", &in); err != nil {
 		return nil, err
 	}
 	if in.Delay.Null || in.Timeout.Null || in.MaxRetries.Null {

@@ -32,7 +32,7 @@ func (s *server) listener(ctx context.Context, c *call) (lb.Listener, error) {
 
 func (s *server) createListener(ctx context.Context, c *call) (any, error) {
 	var in wire.ListenerCreate
-	if err := decodeBody(c.body, "listener_.listener", "listener", &in); err != nil {
+	if err := decodeBody(c.body, "listener_", "listener", &in); err != nil {
 		return nil, err
 	}
 	if !in.LoadBalancerID.Given() {
@@ -124,7 +124,7 @@ func refuseTLS(t wire.ListenerTLS) error {
 
 func (s *server) updateListener(ctx context.Context, c *call) (any, error) {
 	var in wire.ListenerUpdate
-	if err := decodeBody(c.body, "listener_.listener", "listener", &in); err != nil {
+	if err := decodeBody(c.body, "listener_", "listener", &in); err != nil {
 		return nil, err
 	}
 	l, err := s.listener(ctx, c)

@@ -44,7 +44,10 @@ func (s *server) showLoadBalancer(ctx context.Context, c *call) (any, error) {
 
 // change changes a tree in the name of whoever makes the request.
 func (s *server) change(ctx context.Context, lbID string, f func(*lb.Tree) error) (lb.Tree, error) {
-	return s.Store.ChangeTree(ctx, lbID, principal(ctx).UserID, f)
+	return s.Store.ChangeTree(ctx, lbID, principal(ctx).UserID, func(t *lb.Tree) error {
+		t.AcceptPending = s.Settings.AcceptWhilePending
+		return f(t)
+	})
 }
 
 // refuseAny refuses the first option, by name, that is asked for and not supported.
@@ -89,7 +92,7 @@ func projectOf(ctx context.Context, given, tenant wire.Opt[string]) (string, err
 
 func (s *server) createLoadBalancer(ctx context.Context, c *call) (any, error) {
 	var in wire.LoadBalancerCreate
-	if err := decodeBody(c.body, "load_balancer.loadbalancer", "loadbalancer", &in); err != nil {
+	if err := decodeBody(c.body, "load_balancer", "loadbalancer", &in); err != nil {
 		return nil, err
 	}
 	project, err := projectOf(ctx, in.ProjectID, in.TenantID)
@@ -130,12 +133,32 @@ func (s *server) createLoadBalancer(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	inOrder(&written, &tree)
 	return map[string]any{"loadbalancer": treeView(&written)}, nil
+}
+
+// inOrder sorts what was written as the request had it: all of it has one creation time.
+func inOrder(written, asked *lb.Tree) {
+	at := map[string]int{}
+	for i := range asked.Listeners {
+		at[asked.Listeners[i].ID] = i
+	}
+	for i := range asked.Pools {
+		at[asked.Pools[i].ID] = i
+		for j := range asked.Pools[i].Members {
+			at[asked.Pools[i].Members[j].ID] = j
+		}
+	}
+	slices.SortFunc(written.Listeners, func(a, b lb.Listener) int { return at[a.ID] - at[b.ID] })
+	slices.SortFunc(written.Pools, func(a, b lb.Pool) int { return at[a.ID] - at[b.ID] })
+	for i := range written.Pools {
+		slices.SortFunc(written.Pools[i].Members, func(a, b lb.Member) int { return at[a.ID] - at[b.ID] })
+	}
 }
 
 func (s *server) updateLoadBalancer(ctx context.Context, c *call) (any, error) {
 	var in wire.LoadBalancerUpdate
-	if err := decodeBody(c.body, "load_balancer.loadbalancer", "loadbalancer", &in); err != nil {
+	if err := decodeBody(c.body, "load_balancer", "loadbalancer", &in); err != nil {
 		return nil, err
 	}
 	l, err := s.loadBalancer(ctx, c)

@@ -62,7 +62,7 @@ func (s *server) writableMembers(ctx context.Context, c *call) (store.PoolItem, 
 
 func (s *server) createMember(ctx context.Context, c *call) (any, error) {
 	var in wire.MemberCreate
-	if err := decodeBody(c.body, "member_.member", "member", &in); err != nil {
+	if err := decodeBody(c.body, "member_", "member", &in); err != nil {
 		return nil, err
 	}
 	p, err := s.writableMembers(ctx, c)
@@ -138,7 +138,7 @@ func (s *server) checkMemberSubnet(ctx context.Context, m lb.Member) error {
 
 func (s *server) updateMember(ctx context.Context, c *call) (any, error) {
 	var in wire.MemberUpdate
-	if err := decodeBody(c.body, "member_.member", "member", &in); err != nil {
+	if err := decodeBody(c.body, "member_", "member", &in); err != nil {
 		return nil, err
 	}
 	p, err := s.writableMembers(ctx, c)

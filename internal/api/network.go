@@ -70,7 +70,7 @@ func (s *server) createNetwork(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	var in wire.NetworkCreate
-	if err := decodeBody(c.body, "network_.network", "network", &in); err != nil {
+	if err := decodeBody(c.body, "network_", "network", &in); err != nil {
 		return nil, err
 	}
 	project := in.ProjectID.Or(principal(ctx).ProjectID)

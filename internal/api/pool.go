@@ -40,7 +40,7 @@ func (s *server) writablePool(ctx context.Context, id string) (store.PoolItem, e
 
 func (s *server) createPool(ctx context.Context, c *call) (any, error) {
 	var in wire.PoolCreate
-	if err := decodeBody(c.body, "pool_.pool", "pool", &in); err != nil {
+	if err := decodeBody(c.body, "pool_", "pool", &in); err != nil {
 		return nil, err
 	}
 	if len(in.Members.V) > 0 || in.HealthMonitor.Given() {
@@ -151,7 +151,7 @@ func persistence(in wire.Opt[wire.SessionPersistence], old *lb.SessionPersistenc
 
 func (s *server) updatePool(ctx context.Context, c *call) (any, error) {
 	var in wire.PoolUpdate
-	if err := decodeBody(c.body, "pool_.pool", "pool", &in); err != nil {
+	if err := decodeBody(c.body, "pool_", "pool", &in); err != nil {
 		return nil, err
 	}
 	if in.LBAlgorithm.Null {
