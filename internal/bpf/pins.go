@@ -88,7 +88,7 @@ func Attach(dir string, prog *ebpf.Program, ifname string) error {
 	if err != nil {
 		return fmt.Errorf("attach to %s: %w", ifname, err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	if err := l.Pin(filepath.Join(dir, linkPin)); err != nil {
 		return fmt.Errorf("attach to %s: pin: %w", ifname, err)
 	}
@@ -104,7 +104,7 @@ func update(dir string, prog *ebpf.Program, ifindex uint32) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("open pinned link: %w", err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	info, err := l.Info()
 	if err != nil {
 		return false, fmt.Errorf("inspect pinned link: %w", err)
@@ -128,7 +128,7 @@ func Detach(dir string) error {
 	if err != nil {
 		return fmt.Errorf("detach: open pinned link: %w", err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	if err := l.Unpin(); err != nil {
 		return fmt.Errorf("detach: unpin: %w", err)
 	}

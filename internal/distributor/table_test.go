@@ -117,12 +117,14 @@ func TestOwnerLists(t *testing.T) {
 		{"dead without standby goes to the next choice", next(t, three, distributor.Vacate("a1")), []string{nextChoice, other}},
 		{
 			"filled again: who served meanwhile is asked",
-			next(t, next(t, three, distributor.Vacate("a1")), distributor.Fill(1, amp(7))), []string{"a7", nextChoice},
+			next(t, next(t, three, distributor.Vacate("a1")), distributor.Fill(1, amp(7))),
+			[]string{"a7", nextChoice},
 		},
 		{"dead and replaced at once", next(t, three, distributor.Vacate("a1"), distributor.Fill(1, amp(7))), []string{"a7", nextChoice}},
 		{
 			"former holder dies while draining",
-			next(t, next(t, three, distributor.HandOver(1, amp(7))), distributor.Vacate("a1")), []string{"a7", nextChoice},
+			next(t, next(t, three, distributor.HandOver(1, amp(7))), distributor.Vacate("a1")),
+			[]string{"a7", nextChoice},
 		},
 		{"only one left", next(t, three, distributor.Vacate(nextChoice), distributor.Vacate(other)), []string{"a1"}},
 		{"nobody left", next(t, three, distributor.Vacate("a0"), distributor.Vacate("a1"), distributor.Vacate("a2")), nil},

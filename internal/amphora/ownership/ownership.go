@@ -68,7 +68,7 @@ type Program struct {
 	dir  string
 	inNS InNamespace
 
-	mu  sync.Mutex
+	mu  sync.RWMutex // written by Attach and Close; a table's switch must not hold up the stamp
 	obj ownershipObjects
 	own [6]byte // front-end MAC, from Attach
 }
@@ -154,8 +154,8 @@ func (p *Program) SetListeners(ports []ListenerPort) error {
 		}
 		bits[l.Port/64] |= 1 << (l.Port % 64)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.mu.RLock()
+	defer p.mu.RUnlock()
 	if err := p.obj.ListenerPorts.Put(uint32(0), &v); err != nil {
 		return fmt.Errorf("set listeners: %w", err)
 	}
@@ -164,8 +164,8 @@ func (p *Program) SetListeners(ports []ListenerPort) error {
 
 // SetTable replaces the owner lists in one step. It comes after Attach, which says who the amphora itself is.
 func (p *Program) SetTable(c *distributor.Compiled) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.mu.RLock()
+	defer p.mu.RUnlock()
 	if p.own == ([6]byte{}) {
 		return errors.New("set owner lists: the program is not attached yet")
 	}
@@ -177,7 +177,7 @@ func (p *Program) SetTable(c *distributor.Compiled) error {
 	if err != nil {
 		return fmt.Errorf("set owner lists: make map: %w", err)
 	}
-	defer inner.Close() // the outer map holds it
+	defer func() { _ = inner.Close() }() // the outer map holds it
 	if err := inner.Put(uint32(0), encodeTable(c, p.own)); err != nil {
 		return fmt.Errorf("set owner lists: fill map: %w", err)
 	}
@@ -228,8 +228,8 @@ func (p *Program) Stamp(up bool) error {
 		}
 		cell = uint64(now.Nano())
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.mu.RLock()
+	defer p.mu.RUnlock()
 	if err := p.obj.Liveness.Put(uint32(0), cell); err != nil {
 		return fmt.Errorf("stamp liveness: %w", err)
 	}
@@ -238,8 +238,8 @@ func (p *Program) Stamp(up bool) error {
 
 // Counters sums what became of frames over all CPUs, by name.
 func (p *Program) Counters() (map[string]uint64, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.mu.RLock()
+	defer p.mu.RUnlock()
 	sums := make(map[string]uint64, len(eventNames))
 	for e, name := range eventNames {
 		var perCPU []uint64

@@ -109,7 +109,7 @@ func Attached(t testing.TB, dir string) (*ebpf.Program, link.ID) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() { _ = l.Close() }()
 	info, err := l.Info()
 	if err != nil {
 		t.Fatal(err)

@@ -34,9 +34,17 @@ var lbID = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
 
 // Dataplane implements distributor.Dataplane. It is safe for concurrent use.
 type Dataplane struct {
-	dir  string
+	dir string
+	mu  sync.Mutex // guards lbs alone
+	lbs map[string]*pinned
+}
+
+// pinned is what this process has open of one load balancer. Its lock is its own, because switching a table waits
+// until the kernel is done with the old one, and a third of all amphorae may die at once.
+type pinned struct {
 	mu   sync.Mutex
-	maps map[string]*distributorMaps // by load balancer; opened when first needed
+	dir  string
+	maps *distributorMaps // nil until first needed
 }
 
 var _ distributor.Dataplane = (*Dataplane)(nil)
@@ -44,27 +52,43 @@ var _ distributor.Dataplane = (*Dataplane)(nil)
 // New makes a dataplane that keeps its pins under pinDir, a directory on a BPF file system, one subdirectory a load
 // balancer. What is pinned there already goes on and is found again.
 func New(pinDir string) *Dataplane {
-	return &Dataplane{dir: pinDir, maps: map[string]*distributorMaps{}}
+	return &Dataplane{dir: pinDir, lbs: map[string]*pinned{}}
 }
 
 // Name is "ebpf".
 func (d *Dataplane) Name() string { return "ebpf" }
 
+// lock returns a load balancer's pins, locked.
+func (d *Dataplane) lock(lb string) (*pinned, error) {
+	if !lbID.MatchString(lb) {
+		return nil, errors.New("malformed id")
+	}
+	d.mu.Lock()
+	p := d.lbs[lb]
+	if p == nil {
+		p = &pinned{dir: filepath.Join(d.dir, lb)}
+		d.lbs[lb] = p
+	}
+	d.mu.Unlock()
+	p.mu.Lock()
+	return p, nil
+}
+
 // Install attaches the program to the port, or replaces the program of the one attached already, and sets the VIPs.
 // Until the first SetTable the VIPs' TCP and UDP are dropped and counted as no_owner.
 func (d *Dataplane) Install(lb string, port distributor.PortConfig) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.install(lb, port); err != nil {
+	p, err := d.lock(lb)
+	if err == nil {
+		defer p.mu.Unlock()
+		err = p.install(port)
+	}
+	if err != nil {
 		return fmt.Errorf("install load balancer %s: %w", lb, err)
 	}
 	return nil
 }
 
-func (d *Dataplane) install(lb string, port distributor.PortConfig) error {
-	if !lbID.MatchString(lb) {
-		return errors.New("malformed id")
-	}
+func (p *pinned) install(port distributor.PortConfig) error {
 	vips, err := vipConfig(port.VIPs)
 	if err != nil {
 		return err
@@ -73,8 +97,7 @@ func (d *Dataplane) install(lb string, port distributor.PortConfig) error {
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(d.dir, lb)
-	c, err := bpf.Load(dir, spec)
+	c, err := bpf.Load(p.dir, spec)
 	if err != nil {
 		return err
 	}
@@ -88,12 +111,10 @@ func (d *Dataplane) install(lb string, port distributor.PortConfig) error {
 		return fmt.Errorf("set VIPs: %w", err)
 	}
 	// The link holds the program from here on.
-	defer o.Distributor.Close()
-	if old := d.maps[lb]; old != nil {
-		_ = old.Close()
-	}
-	d.maps[lb] = &o.distributorMaps
-	return linuxnet.In(port.NamespacePath, func() error { return bpf.Attach(dir, o.Distributor, port.Interface) })
+	defer func() { _ = o.Distributor.Close() }()
+	_ = p.close()
+	p.maps = &o.distributorMaps
+	return linuxnet.In(port.NamespacePath, func() error { return bpf.Attach(p.dir, o.Distributor, port.Interface) })
 }
 
 func vipConfig(vips []string) (distributorPort, error) {
@@ -115,41 +136,50 @@ func vipConfig(vips []string) (distributorPort, error) {
 	return c, nil
 }
 
-// opened returns the maps of a load balancer, from the pins if this process has not opened them yet.
-func (d *Dataplane) opened(lb string) (*distributorMaps, error) {
-	if m := d.maps[lb]; m != nil {
-		return m, nil
-	}
-	if !lbID.MatchString(lb) {
-		return nil, errors.New("malformed id")
+// opened returns the maps, from the pins if this process has not opened them yet.
+func (p *pinned) opened() (*distributorMaps, error) {
+	if p.maps != nil {
+		return p.maps, nil
 	}
 	m := &distributorMaps{}
 	for name, to := range map[string]**ebpf.Map{
 		distributorMapTableNow: &m.TableNow, distributorMapCounters: &m.Counters, distributorMapPortConfig: &m.PortConfig,
 	} {
-		pinned, err := ebpf.LoadPinnedMap(filepath.Join(d.dir, lb, name), nil)
+		found, err := ebpf.LoadPinnedMap(filepath.Join(p.dir, name), nil)
 		if err != nil {
 			_ = m.Close()
 			return nil, fmt.Errorf("open pinned map %s: %w", name, err)
 		}
-		*to = pinned
+		*to = found
 	}
-	d.maps[lb] = m
+	p.maps = m
 	return m, nil
+}
+
+func (p *pinned) close() error {
+	if p.maps == nil {
+		return nil
+	}
+	m := p.maps
+	p.maps = nil
+	return m.Close()
 }
 
 // SetTable replaces the whole table in one step.
 func (d *Dataplane) SetTable(lb string, t distributor.EffectiveTable) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.setTable(lb, t); err != nil {
+	p, err := d.lock(lb)
+	if err == nil {
+		defer p.mu.Unlock()
+		err = p.setTable(t)
+	}
+	if err != nil {
 		return fmt.Errorf("set table of load balancer %s: %w", lb, err)
 	}
 	return nil
 }
 
-func (d *Dataplane) setTable(lb string, t distributor.EffectiveTable) error {
-	m, err := d.opened(lb)
+func (p *pinned) setTable(t distributor.EffectiveTable) error {
+	m, err := p.opened()
 	if err != nil {
 		return err
 	}
@@ -165,7 +195,7 @@ func (d *Dataplane) setTable(lb string, t distributor.EffectiveTable) error {
 	if err != nil {
 		return fmt.Errorf("make map: %w", err)
 	}
-	defer inner.Close() // the outer map holds it
+	defer func() { _ = inner.Close() }() // the outer map holds it
 	if err := inner.Put(uint32(0), v); err != nil {
 		return fmt.Errorf("fill map: %w", err)
 	}
@@ -178,17 +208,27 @@ func (d *Dataplane) setTable(lb string, t distributor.EffectiveTable) error {
 
 // Statistics sums the counters of all CPUs.
 func (d *Dataplane) Statistics(lb string) (distributor.Statistics, error) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	s := distributor.Statistics{LBID: lb, Dropped: map[string]uint64{}}
-	m, err := d.opened(lb)
+	p, err := d.lock(lb)
+	if err == nil {
+		defer p.mu.Unlock()
+		err = p.statistics(&s)
+	}
 	if err != nil {
 		return s, fmt.Errorf("statistics of load balancer %s: %w", lb, err)
+	}
+	return s, nil
+}
+
+func (p *pinned) statistics(s *distributor.Statistics) error {
+	m, err := p.opened()
+	if err != nil {
+		return err
 	}
 	for o := range distributorOutcomeOUTCOME_COUNT {
 		var perCPU []distributorCount
 		if err := m.Counters.Lookup(uint32(o), &perCPU); err != nil {
-			return s, fmt.Errorf("statistics of load balancer %s: %w", lb, err)
+			return err
 		}
 		var sum distributorCount
 		for _, c := range perCPU {
@@ -201,21 +241,18 @@ func (d *Dataplane) Statistics(lb string) (distributor.Statistics, error) {
 			s.Dropped[reason] = sum.Packets
 		}
 	}
-	return s, nil
+	return nil
 }
 
 // Remove detaches the program and removes the pins.
 func (d *Dataplane) Remove(lb string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if !lbID.MatchString(lb) {
-		return fmt.Errorf("remove load balancer %s: malformed id", lb)
+	p, err := d.lock(lb)
+	if err == nil {
+		defer p.mu.Unlock()
+		_ = p.close()
+		err = bpf.Remove(p.dir)
 	}
-	if m := d.maps[lb]; m != nil {
-		_ = m.Close()
-		delete(d.maps, lb)
-	}
-	if err := bpf.Remove(filepath.Join(d.dir, lb)); err != nil {
+	if err != nil {
 		return fmt.Errorf("remove load balancer %s: %w", lb, err)
 	}
 	return nil
@@ -226,9 +263,10 @@ func (d *Dataplane) Close() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var err error
-	for _, m := range d.maps {
-		err = errors.Join(err, m.Close())
+	for _, p := range d.lbs {
+		p.mu.Lock()
+		err = errors.Join(err, p.close())
+		p.mu.Unlock()
 	}
-	clear(d.maps)
 	return err
 }

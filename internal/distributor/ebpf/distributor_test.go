@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -14,6 +15,7 @@ import (
 	"colonnade/internal/bpf/bpftest"
 	"colonnade/internal/distributor"
 	"colonnade/internal/distributor/ebpf"
+	"colonnade/internal/linuxnet"
 )
 
 const (
@@ -283,6 +285,33 @@ func TestLife(t *testing.T) {
 		}
 		if _, is := bpftest.Attached(t, filepath.Join(l.dir, lbID)); is != was {
 			t.Errorf("link %d became %d: it was detached", was, is)
+		}
+	})
+	t.Run("S50 out by the port it came in on", func(t *testing.T) {
+		l := newLab(t)
+		c := three(t, distributor.AffinitySourceIP)
+		l.setTable(t, c)
+		pc, err := linuxnet.OpenPacket(l.port.Namespace, "peer0", bpftest.TypeIPv4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pc.Close()
+		if err := linuxnet.SendFrame(l.port.Namespace, "peer0", frame); err != nil {
+			t.Fatal(err)
+		}
+		if err := pc.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 2048)
+		for {
+			n, _, err := pc.ReadFrom(buf)
+			if err != nil {
+				t.Fatalf("wait for the frame: %v", err)
+			}
+			to := target(c, client, 0)
+			if string(buf[:n]) == string(to[:])+string(own[:])+string(frame[12:]) {
+				return
+			}
 		}
 	})
 	t.Run("S57 removed, and removed again", func(t *testing.T) {

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"structs"
 
 	"colonnade/internal/bpf"
@@ -52,8 +51,8 @@ func encode(t distributor.EffectiveTable) (*table, error) {
 // placeMembers finds a salt under which no two members share a slot, so that the program asks one slot only. 64 members
 // in 1024 slots take about 8 tries.
 func (v *table) placeMembers(members [][6]byte) error {
-	for range 10_000 {
-		v.MemberSalt = rand.Uint64() | 1
+	for try := range uint64(10_000) {
+		v.MemberSalt = (2*try + 1) * 0x9e3779b97f4a7c15
 		v.Members = [1 << memberSlotBits]uint64{}
 		if v.fit(members) {
 			return nil

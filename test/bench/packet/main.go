@@ -63,7 +63,7 @@ func run(runs, repeat int, out string) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(dir)
+	defer func() { _ = os.Remove(dir) }()
 	if err := syscall.Mount("bpf", dir, "bpf", 0, "mode=0700"); err != nil {
 		return fmt.Errorf("mount BPF file system: %w", err)
 	}
@@ -72,7 +72,9 @@ func run(runs, repeat int, out string) error {
 	var figures []measure
 	for _, affinity := range []distributor.Affinity{distributor.AffinitySourceIP, distributor.AffinitySourceIPPort} {
 		for _, l := range []load{
-			{"1_flow", 1, bpftest.ACK}, {"10k_flows", 10_000, bpftest.ACK}, {"1M_flows", 1_000_000, bpftest.ACK},
+			{"1_flow", 1, bpftest.ACK},
+			{"10k_flows", 10_000, bpftest.ACK},
+			{"1M_flows", 1_000_000, bpftest.ACK},
 			{"syn_flood", 0, bpftest.SYN},
 		} {
 			ns, err := cost(dir, affinity, l, runs, repeat)
@@ -83,9 +85,9 @@ func run(runs, repeat int, out string) error {
 		}
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "measure\tns/packet\t")
+	_, _ = fmt.Fprintln(w, "measure\tns/packet\t")
 	for _, f := range figures {
-		fmt.Fprintf(w, "%s\t%.1f\t\n", f.Measure, f.Value)
+		_, _ = fmt.Fprintf(w, "%s\t%.1f\t\n", f.Measure, f.Value)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -107,7 +109,7 @@ func cost(dir string, affinity distributor.Affinity, l load, runs, repeat int) (
 	if err != nil {
 		return 0, err
 	}
-	defer o.Close()
+	defer func() { _ = o.Close() }()
 	// Addressed to the loopback device's MAC, which is the one that a test run without a device takes.
 	frame := bpftest.Ethernet([6]byte{}, [6]byte{2, 0, 0, 0, 0xcc, 1}, bpftest.TypeIPv4,
 		bpftest.IPv4{Src: "198.18.5.6", Dst: vip, Protocol: bpftest.TCP}.Bytes(
