@@ -53,8 +53,9 @@ type Agent struct {
 	bootID string
 	kicks  chan struct{}
 
-	applying sync.Mutex // one document or table at a time
+	applying sync.Mutex // one document or table at a time; held for the two below
 	attached string     // what the front-end program was last configured with
+	behind   bool       // the kept document could not be made to run yet
 
 	mu       sync.Mutex // the fields below; held for moments only, so that heartbeats never wait
 	document *amphora.Desired
@@ -94,7 +95,16 @@ func Open(ctx context.Context, conf agentconf.Config, parts Parts, log *slog.Log
 	if a.bootID, err = a.store.bootID(); err != nil {
 		return nil, err
 	}
-	if err := a.tenant.open(); err != nil {
+	var doc *amphora.Desired
+	if found, err := a.store.load(documentFile, &doc); err != nil {
+		return nil, err
+	} else if found && doc != nil {
+		if problems := haproxy.Check(*doc); len(problems) > 0 {
+			return nil, fmt.Errorf("kept document: %w", &amphora.RefusedError{Problems: problems})
+		}
+		a.document = doc
+	}
+	if err := a.tenant.open(doc != nil && usesIPv6(*doc)); err != nil {
 		return nil, err
 	}
 	program, err := ownership.Open(conf.Place.BPFDir, linuxnet.In)
@@ -111,9 +121,11 @@ func Open(ctx context.Context, conf agentconf.Config, parts Parts, log *slog.Log
 	if a.hap, err = haproxy.Open(place, settings, log, a.haproxyChanged); err != nil {
 		return nil, errors.Join(err, program.Close())
 	}
-	if err := a.resume(ctx); err != nil {
-		// The amphora says "down" and is replaced, or the next document mends it.
-		log.ErrorContext(ctx, "kept document not resumed", "error", err)
+	if err := a.loadTable(); err != nil {
+		return nil, errors.Join(err, a.Close())
+	}
+	if a.behind = a.document != nil; a.behind {
+		a.catchUp(ctx)
 	}
 	return a, nil
 }
@@ -124,40 +136,45 @@ func (a *Agent) Close() error {
 	return a.front.Close()
 }
 
-// resume makes what was kept on disk run again, or finds it running.
-func (a *Agent) resume(ctx context.Context) error {
-	var doc amphora.Desired
+func (a *Agent) loadTable() error {
 	var table amphora.TableDocument
-	hasTable, err := a.store.load(tableFile, &table)
-	if err != nil {
-		return err
-	}
-	if hasTable {
-		compiled, err := distributor.Compile(table.Table)
-		if err != nil {
-			return fmt.Errorf("kept table: %w", err)
-		}
-		a.table, a.compiled = &table, compiled
-	}
-	found, err := a.store.load(documentFile, &doc)
+	found, err := a.store.load(tableFile, &table)
 	if err != nil || !found {
 		return err
 	}
-	if problems := haproxy.Check(doc); len(problems) > 0 {
-		return fmt.Errorf("kept document: %w", &amphora.RefusedError{Problems: problems})
+	compiled, err := distributor.Compile(table.Table)
+	if err != nil {
+		return fmt.Errorf("kept table: %w", err)
 	}
+	a.table, a.compiled = &table, compiled
+	return nil
+}
+
+// catchUp makes the kept document run, or finds it running. What stands in the way (a port that is not plugged again
+// yet, after a boot) is tried again by Watch; meanwhile the amphora says "down".
+func (a *Agent) catchUp(ctx context.Context) {
+	a.applying.Lock()
+	defer a.applying.Unlock()
+	if !a.behind {
+		return
+	}
+	doc := *a.kept()
 	a.mu.Lock()
-	a.document = &doc
-	if len(doc.Listeners) > 0 {
+	if len(doc.Listeners) > 0 && a.state == stateIdle {
 		a.state = stateDown // until it is seen
 	}
 	a.mu.Unlock()
-	wired := a.wire(ctx, doc)
-	adopted, err := a.hap.Resume(ctx, doc)
+	adopted := false
+	err := a.wire(ctx, doc)
 	if err == nil {
-		a.log.InfoContext(ctx, "kept document resumed", "revision", doc.Revision, "adopted", adopted)
+		adopted, err = a.hap.Resume(ctx, doc)
 	}
-	return errors.Join(wired, err)
+	if err != nil {
+		a.log.ErrorContext(ctx, "kept document does not run", "error", err)
+		return
+	}
+	a.behind = false
+	a.log.InfoContext(ctx, "kept document resumed", "revision", doc.Revision, "adopted", adopted)
 }
 
 // PutDocument applies a whole document. It is refused with *distributor.StaleError, *amphora.RefusedError (the former
@@ -170,10 +187,10 @@ func (a *Agent) PutDocument(ctx context.Context, d amphora.Desired) (amphora.Sta
 	}
 	former := a.kept()
 	if former != nil {
-		if d.Stamp.Less(former.Stamp) {
+		if d.Less(former.Stamp) {
 			return amphora.Status{}, &distributor.StaleError{Applied: former.Stamp}
 		}
-		if d.Stamp == former.Stamp {
+		if d.Stamp == former.Stamp && !a.behind {
 			return a.Status(), nil
 		}
 	}
@@ -195,6 +212,7 @@ func (a *Agent) PutDocument(ctx context.Context, d amphora.Desired) (amphora.Sta
 	if err := a.store.save(documentFile, d); err != nil {
 		return amphora.Status{}, err
 	}
+	a.behind = false
 	a.mu.Lock()
 	a.document = &d
 	if len(d.Listeners) == 0 {
@@ -258,7 +276,7 @@ func (a *Agent) PutTable(ctx context.Context, t amphora.TableDocument) (amphora.
 	a.applying.Lock()
 	defer a.applying.Unlock()
 	if a.table != nil {
-		if t.Stamp.Less(a.table.Stamp) {
+		if t.Less(a.table.Stamp) {
 			return amphora.Status{}, &distributor.StaleError{Applied: a.table.Stamp}
 		}
 		if t.Stamp == a.table.Stamp {

@@ -35,7 +35,7 @@ type tenant struct {
 
 // open makes the namespace with the settings that have to stand before the first port is up: nothing in it answers or
 // announces the VIP by ARP (S16), and nothing is routed through.
-func (t tenant) open() error {
+func (t tenant) open(ipv6 bool) error {
 	if filepath.Dir(t.path) != linuxnet.RunDir {
 		return fmt.Errorf("tenant namespace %s is not in %s", t.path, linuxnet.RunDir)
 	}
@@ -44,12 +44,17 @@ func (t tenant) open() error {
 	}
 	settings := [][2]string{
 		{"net.ipv4.ip_forward", "0"},
-		{"net.ipv4.conf.all.arp_ignore", "1"}, {"net.ipv4.conf.default.arp_ignore", "1"},
-		{"net.ipv4.conf.all.arp_announce", "2"}, {"net.ipv4.conf.default.arp_announce", "2"},
+		{"net.ipv4.conf.all.arp_ignore", "1"},
+		{"net.ipv4.conf.default.arp_ignore", "1"},
+		{"net.ipv4.conf.all.arp_announce", "2"},
+		{"net.ipv4.conf.default.arp_announce", "2"},
 		// Loose: a client's answer leaves by the VIP's table, and a member may be reached by another port than it answers to.
-		{"net.ipv4.conf.all.rp_filter", "2"}, {"net.ipv4.conf.default.rp_filter", "2"},
-		{"net.ipv4.conf.all.accept_redirects", "0"}, {"net.ipv4.conf.default.accept_redirects", "0"},
-		{"net.ipv4.conf.all.send_redirects", "0"}, {"net.ipv4.conf.default.send_redirects", "0"},
+		{"net.ipv4.conf.all.rp_filter", "2"},
+		{"net.ipv4.conf.default.rp_filter", "2"},
+		{"net.ipv4.conf.all.accept_redirects", "0"},
+		{"net.ipv4.conf.default.accept_redirects", "0"},
+		{"net.ipv4.conf.all.send_redirects", "0"},
+		{"net.ipv4.conf.default.send_redirects", "0"},
 		// 28,000 outgoing ports to one member are soon used up by short connections.
 		{"net.ipv4.ip_local_port_range", "10240 65535"},
 	}
@@ -58,7 +63,7 @@ func (t tenant) open() error {
 			return err
 		}
 	}
-	return t.setIPv6(false)
+	return t.setIPv6(ipv6)
 }
 
 // setIPv6 switches IPv6 on only where it is used: an unused one is one more way in. A kernel without it is as good.

@@ -40,6 +40,7 @@ func (a *Agent) Watch(ctx context.Context) error {
 	g.Go(func() error { return a.word.learn(ctx) })
 	g.Go(func() error { return every(ctx, askEvery, a.liveness()) })
 	g.Go(func() error { return every(ctx, observeEvery, a.observe) })
+	g.Go(func() error { return every(ctx, observeEvery, a.catchUp) })
 	return g.Wait()
 }
 

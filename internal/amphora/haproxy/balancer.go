@@ -80,7 +80,8 @@ func (b *Balancer) Close() {
 	_ = b.ctl.dir.Close()
 }
 
-// Resume takes over what a former agent left: the kept document is what runs, or is made to run.
+// Resume takes over what a former agent left: the kept document is what runs, or is made to run. After an error it is to
+// be called again.
 func (b *Balancer) Resume(ctx context.Context, kept amphora.Desired) (adopted bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -89,7 +90,10 @@ func (b *Balancer) Resume(ctx context.Context, kept amphora.Desired) (adopted bo
 		return false, err
 	}
 	b.document, b.wanted = kept, len(kept.Listeners) > 0
-	found := b.find(ctx)
+	found := b.running
+	if found == nil {
+		found = b.find(ctx)
+	}
 	if !b.wanted {
 		if found != nil { // the former agent died while ending it
 			_ = syscall.Kill(found.PID, syscall.SIGUSR1)
@@ -106,11 +110,6 @@ func (b *Balancer) Resume(ctx context.Context, kept amphora.Desired) (adopted bo
 	}
 	if found == nil {
 		if err := b.start(ctx); err != nil {
-			go func() {
-				b.mu.Lock()
-				defer b.mu.Unlock()
-				b.revive()
-			}()
 			return false, err
 		}
 		return false, b.done()

@@ -429,6 +429,7 @@ func TestRenewClosesIdleConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, _ = io.Copy(io.Discard, res.Body)
+	_ = res.Body.Close()
 	if err := w.b.Renew(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package haproxy_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,7 +23,7 @@ func TestDiff(t *testing.T) {
 		class  haproxy.Class
 		want   []string
 	}{
-		"same":                             {document(), func(d *amphora.Desired) { d.Stamp.Revision++ }, haproxy.Nothing, nil},
+		"same":                             {document(), func(d *amphora.Desired) { d.Revision++ }, haproxy.Nothing, nil},
 		"allowed CIDRs are the firewall's": {document(), func(d *amphora.Desired) { d.Listeners[0].AllowedCIDRs = []string{"198.18.0.0/16"} }, haproxy.Nothing, nil},
 		"weight":                           {document(), func(d *amphora.Desired) { d.Pools[0].Members[0].Weight = 7 }, haproxy.Runtime, []string{"set server " + be + memberID(1) + " weight 7"}},
 		"disabled":                         {document(), func(d *amphora.Desired) { d.Pools[0].Members[0].Enabled = false }, haproxy.Runtime, []string{"set server " + be + memberID(1) + " state maint"}},
@@ -94,8 +95,8 @@ func TestProblemsNameTheObject(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			broken := replaceOnce(t, text, c.from, c.to)
 			err := checkWithHAProxy(t, broken)
-			refused, ok := err.(*amphora.RefusedError)
-			if !ok {
+			var refused *amphora.RefusedError
+			if !errors.As(err, &refused) {
 				t.Fatalf("got %v, want a refusal", err)
 			}
 			if p := refused.Problems[0]; p.ObjectType != c.kind || p.ObjectID != c.id || p.Reason == "" {

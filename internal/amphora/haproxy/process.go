@@ -70,7 +70,8 @@ func (b *Balancer) launch(ctx context.Context) (*process, error) {
 		return nil, fmt.Errorf("start haproxy: %w", err)
 	}
 	defer func() { _ = log.Close() }() // the child has its own
-	cmd := exec.Command("haproxy", "-W", "-S", "unix@"+masterSocket+",mode,600", "-f", configFile)
+	// No context ends it: HAProxy outlives the call and the agent.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "haproxy", "-W", "-S", "unix@"+masterSocket+",mode,600", "-f", configFile)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = b.place.Dir, log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if b.place.Cgroup != "" {
