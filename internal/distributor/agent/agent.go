@@ -166,10 +166,12 @@ func (a *Agent) PlugVIP(p distributor.VIPPlug) (distributor.LBStatus, error) {
 	b := a.balancer(p.LBID)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.plug(p); err != nil {
+	err := b.plug(p)
+	s := b.publish()
+	if err != nil {
 		return distributor.LBStatus{}, err
 	}
-	return b.publish(), nil
+	return s, nil
 }
 
 // Register installs a table.
@@ -181,10 +183,12 @@ func (a *Agent) Register(r distributor.Registrations) (distributor.LBStatus, err
 	b := a.balancer(r.LBID)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.register(r, c); err != nil {
+	err = b.register(r, c)
+	s := b.publish()
+	if err != nil {
 		return distributor.LBStatus{}, err
 	}
-	return b.publish(), nil
+	return s, nil
 }
 
 // UnplugVIP gives a VIP up and leaves a tombstone with the stamp.
@@ -192,11 +196,9 @@ func (a *Agent) UnplugVIP(lbID string, stamp lb.Stamp) error {
 	b := a.balancer(lbID)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if err := b.unplug(stamp); err != nil {
-		return err
-	}
+	err := b.unplug(stamp)
 	b.publish()
-	return nil
+	return err
 }
 
 // clash refuses a load balancer whose short name or port another one has.

@@ -209,7 +209,7 @@ func (b *balancer) hear(from *prober, s Silence) {
 // for the 150 ms until probes decide again, with the same number, because Decide is a function of table, swaps and
 // silence. A holder that came back to life meanwhile simply keeps its position.
 func (b *balancer) decide() bool {
-	if b.compiled == nil || !b.plugged {
+	if b.compiled == nil {
 		return false
 	}
 	due := Decide(b.compiled, b.rec.Swaps, b.silent)
@@ -288,7 +288,7 @@ func (b *balancer) takeBack() error {
 	return b.agent.parts.Ports.Remove(b.id)
 }
 
-// publish makes the present status what readers see, and returns it.
+// publish makes the present status what readers see, and returns it. A status is never changed once it is published.
 func (b *balancer) publish() distributor.LBStatus {
 	if b.rec.Plug == nil {
 		b.status.Store(nil)
@@ -297,10 +297,13 @@ func (b *balancer) publish() distributor.LBStatus {
 	}
 	b.mac.Store(&b.rec.Plug.MACAddress)
 	s := distributor.LBStatus{
-		LBID: b.id, VIPApplied: b.rec.Plug.Stamp, Positions: []distributor.Position{},
-		Swaps: []distributor.Swap{}, Silent: []string{},
+		LBID: b.id, Positions: []distributor.Position{}, Swaps: []distributor.Swap{}, Silent: []string{},
 	}
-	if b.rec.Table != nil {
+	// What is on disk but could not be put in place is not applied: whoever sees that sends it again.
+	if b.plugged {
+		s.VIPApplied = b.rec.Plug.Stamp
+	}
+	if b.rec.Table != nil && b.set {
 		s.TableApplied, s.TableVersion = b.rec.Table.Stamp, b.rec.Table.Table.Version
 	}
 	if b.compiled != nil {

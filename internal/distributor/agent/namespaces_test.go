@@ -223,6 +223,7 @@ func TestOneLoadBalancerInNamespaces(t *testing.T) {
 		}
 	})
 	tb := table(1, 3, 1)
+	tb.Rows = distributor.DefaultRows
 	put(t, a, vipPath, plug(stamp(1, 1, 1)))
 	put(t, a, tablePath, register(stamp(1, 1, 1), tb))
 	ns := agent.NamespacePorts{Prefix: s.prefix}.Path(lb1)

@@ -1,7 +1,8 @@
 package agent
 
 import (
-	"reflect"
+	"bytes"
+	"encoding/json"
 
 	"colonnade/internal/distributor"
 	"colonnade/internal/lb"
@@ -28,7 +29,7 @@ func (r Record) CheckPlug(p distributor.VIPPlug) (same bool, err error) {
 		return false, &distributor.StaleError{Applied: *r.Deleted}
 	}
 	if r.Plug != nil {
-		same, err = checkStamp(r.Plug.Stamp, p.Stamp, reflect.DeepEqual(*r.Plug, p))
+		same, err = checkStamp(r.Plug.Stamp, p.Stamp, equal(*r.Plug, p))
 		if same || err != nil {
 			return same, err
 		}
@@ -39,7 +40,7 @@ func (r Record) CheckPlug(p distributor.VIPPlug) (same bool, err error) {
 // CheckTable says whether t may be applied, like CheckPlug. A *distributor.SwapsError carries swaps that t does not know.
 func (r Record) CheckTable(t distributor.Registrations) (same bool, err error) {
 	if r.Table != nil {
-		same, err = checkStamp(r.Table.Stamp, t.Stamp, reflect.DeepEqual(*r.Table, t))
+		same, err = checkStamp(r.Table.Stamp, t.Stamp, equal(*r.Table, t))
 		if same || err != nil {
 			return same, err
 		}
@@ -100,4 +101,11 @@ func checkStamp(applied, sent lb.Stamp, equal bool) (same bool, err error) {
 			sent.Epoch, sent.Revision, sent.Serial)
 	}
 	return sent == applied, nil
+}
+
+// equal compares what was sent, not how it lies in memory: a record read from disk has nil where an empty list came.
+func equal[T any](a, b T) bool {
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
 }

@@ -212,6 +212,44 @@ func TestRestartFindsEverything(t *testing.T) {
 	})
 }
 
+func TestEmptyListsAreTheSameAfterARestart(t *testing.T) {
+	m := newMachine(t)
+	p, r := plug(stamp(1, 1, 1)), register(stamp(1, 1, 1), table(1, 2, 0))
+	p.HostRoutes, r.Table.Standbys, r.Table.Earlier = []distributor.HostRoute{}, []int{}, []distributor.Generation{}
+	for range 2 {
+		a, end := m.start()
+		put(t, a, vipPath, p)
+		put(t, a, tablePath, r)
+		end()
+	}
+}
+
+func TestWhatIsNotInPlaceIsNotApplied(t *testing.T) {
+	inBubble(t, func(t *testing.T, m *machine) {
+		a, end := m.start()
+		serving(t, a, 1)
+		end()
+		m.setRefuse("plug", errors.New("no such port"))
+		a, end = m.start()
+		defer end()
+		if s := status(t, a); s.VIPApplied != stamp(0, 0, 0) || s.TableApplied != stamp(0, 0, 0) {
+			t.Errorf("a load balancer that is not adopted has %v", s)
+		}
+		m.setRefuse("plug", nil)
+		s := put(t, a, vipPath, plug(stamp(1, 1, 1))) // the same again is enough
+		if s.VIPApplied != stamp(1, 1, 1) || s.TableApplied != stamp(1, 1, 1) {
+			t.Errorf("after the same again: %v", s)
+		}
+		m.setRefuse("plug", errors.New("busy"))
+		if code, _ := call(t, a, "PUT", vipPath, plug(stamp(2, 1, 1)), nil); code != 500 {
+			t.Errorf("answered %d", code)
+		}
+		m.setDeaf(true, 0)
+		passRounds(5)
+		wantTargets(t, m, 3, 1, 2) // swaps do not wait for a plug that fails
+	})
+}
+
 // TestCrashBetweenSwitchAndDisk: the dataplane has the swap, the disk has not.
 func TestCrashBetweenSwitchAndDisk(t *testing.T) {
 	inBubble(t, func(t *testing.T, m *machine) {
