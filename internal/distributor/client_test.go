@@ -83,31 +83,43 @@ func TestClient(t *testing.T) {
 	}
 	var deleted string
 	client, d := serveAgent(t, "127.83.1.1", []agentrest.Route{
-		{Method: http.MethodPut, Path: "/v1/loadbalancers/{lb_id}/vip", Request: distributor.VIPPlug{},
+		{
+			Method: http.MethodPut, Path: "/v1/loadbalancers/{lb_id}/vip", Request: distributor.VIPPlug{},
 			Handle: handle(func(_ *http.Request, body any) (any, error) {
 				if body.(*distributor.VIPPlug).Epoch < 7 {
 					return nil, &distributor.StaleError{Applied: want.VIPApplied}
 				}
 				return want, nil
-			})},
-		{Method: http.MethodPut, Path: "/v1/loadbalancers/{lb_id}/amphorae", Request: distributor.Registrations{},
+			}),
+		},
+		{
+			Method: http.MethodPut, Path: "/v1/loadbalancers/{lb_id}/amphorae", Request: distributor.Registrations{},
 			Handle: handle(func(_ *http.Request, body any) (any, error) {
 				if body.(*distributor.Registrations).Table.TakenSwap < 3 {
 					return nil, &distributor.SwapsError{Swaps: swaps}
 				}
 				return want, nil
-			})},
-		{Method: http.MethodDelete, Path: "/v1/loadbalancers/{lb_id}/vip",
+			}),
+		},
+		{
+			Method: http.MethodDelete, Path: "/v1/loadbalancers/{lb_id}/vip",
 			Handle: handle(func(r *http.Request, _ any) (any, error) {
 				q := r.URL.Query()
 				deleted = fmt.Sprint(q.Get("epoch"), "/", q.Get("revision"), "/", q.Get("serial"))
 				return nil, nil
-			})},
+			}),
+		},
 		{Method: http.MethodGet, Path: "/v1/loadbalancers/{lb_id}", Handle: handle(func(*http.Request, any) (any, error) { return want, nil })},
-		{Method: http.MethodGet, Path: "/v1/loadbalancers/{lb_id}/statistics",
-			Handle: handle(func(*http.Request, any) (any, error) { return distributor.Statistics{LBID: clientLB, ForwardedPkts: 9}, nil })},
-		{Method: http.MethodGet, Path: "/v1/status",
-			Handle: handle(func(*http.Request, any) (any, error) { return distributor.Status{DistributorID: "d1"}, nil })},
+		{
+			Method: http.MethodGet, Path: "/v1/loadbalancers/{lb_id}/statistics",
+			Handle: handle(func(*http.Request, any) (any, error) {
+				return distributor.Statistics{LBID: clientLB, ForwardedPkts: 9}, nil
+			}),
+		},
+		{
+			Method: http.MethodGet, Path: "/v1/status",
+			Handle: handle(func(*http.Request, any) (any, error) { return distributor.Status{DistributorID: "d1"}, nil }),
+		},
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
