@@ -117,3 +117,76 @@ func (s *Stage) Signal(ctx context.Context, id, part string, signal syscall.Sign
 	}
 	return n, nil
 }
+
+// Inventory counts what stands on the machine and in the database because of the control plane, by kind; names and ids
+// are left out, so that two runs compare.
+func (s *Stage) Inventory(ctx context.Context) (map[string]int, error) {
+	n, done, err := s.network(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	comp, doneCompute, err := s.compute(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer doneCompute()
+	out := map[string]int{}
+	ports, err := n.Ports(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range ports {
+		out["port "+string(p.Purpose)]++
+	}
+	names, err := linuxnet.Namespaces(s.prefix + "-")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		parts := strings.Split(strings.TrimPrefix(name, s.prefix+"-"), "-")
+		out[fmt.Sprintf("namespace %s/%d", parts[0], len(parts))]++
+	}
+	sw, err := linuxnet.Open(linuxnet.Path(s.prefix + "-switch"))
+	if err != nil {
+		return nil, err
+	}
+	defer sw.Close()
+	links, err := sw.Links()
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range links {
+		kind, _, _ := strings.Cut(l.Name, "-")
+		out["link "+kind]++
+	}
+	instances, err := comp.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range instances {
+		out[fmt.Sprintf("instance %s %s", i.Kind, i.State)]++
+		pids, err := comp.Processes(i.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, pid := range pids {
+			if comm, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm")); err == nil {
+				out["process "+strings.TrimSpace(string(comm))]++
+			}
+		}
+	}
+	amphorae, err := s.client.Amphorae().List(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range amphorae {
+		out["row amphora "+a.Status]++
+	}
+	distributors, err := s.client.Distributors().List(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	out["row distributor"] = len(distributors)
+	return out, nil
+}
