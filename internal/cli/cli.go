@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -59,7 +60,7 @@ func ExitCode(err error) int {
 		return ExitUnsettled
 	case errors.As(err, &name), status == http.StatusNotFound:
 		return ExitNotFound
-	case status == http.StatusConflict:
+	case status == http.StatusConflict && (strings.Contains(err.Error(), "immutable") || strings.Contains(err.Error(), "Invalid state")):
 		return ExitConflict
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, errors.As(err, &op), errors.Is(err, errNoToken):
 		return ExitUnreachable
@@ -117,7 +118,7 @@ func (c *Connection) explain(err error) error {
 		return fmt.Errorf("%w\nIs `colonnade up` running? --url or COLONNADE_URL names another address than %s", err, c.URL)
 	case status == http.StatusUnauthorized:
 		return fmt.Errorf("%w\nThe token is not this API's: --state-dir or COLONNADE_STATE_DIR names the directory it is in, --token the token itself", err)
-	case status == http.StatusConflict:
+	case status == http.StatusConflict && (strings.Contains(err.Error(), "immutable") || strings.Contains(err.Error(), "Invalid state")):
 		return fmt.Errorf("%w\nA load balancer takes one change at a time: give --wait to the change before, or try again", err)
 	}
 	return err
