@@ -179,6 +179,23 @@ func (h *Handle) SetUp(name string) error { return h.with("set up", name, h.nl.L
 // SetDown takes a device down.
 func (h *Handle) SetDown(name string) error { return h.with("set down", name, h.nl.LinkSetDown) }
 
+// AwaitCarrier waits until an upped device has its carrier and so sends: the kernel sees to that some time after both ends
+// are up, and until then drops frames silently. It says whether that came within limit.
+func (h *Handle) AwaitCarrier(name string, limit time.Duration) (bool, error) {
+	for end := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
+		l, err := h.nl.LinkByName(name)
+		if err != nil {
+			return false, fail("await carrier of", name, err)
+		}
+		if l.Attrs().OperState == netlink.OperUp {
+			return true, nil
+		}
+		if time.Now().After(end) {
+			return false, nil
+		}
+	}
+}
+
 // SetMTU changes the MTU.
 func (h *Handle) SetMTU(name string, mtu int) error {
 	return h.with("set mtu of", name, func(l netlink.Link) error { return h.nl.LinkSetMTU(l, mtu) })

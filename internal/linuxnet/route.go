@@ -30,10 +30,12 @@ func (h *Handle) SetRoute(r Route) error {
 	return fail("set route", r.Destination.String(), err)
 }
 
-// DeleteRoute removes the route; one that is gone is no error.
+// DeleteRoute removes the route to this destination; Gateway and Device need only be given where they tell it from
+// another. One that is gone is no error.
 func (h *Handle) DeleteRoute(r Route) error {
 	nr, err := h.route(r)
 	if err == nil {
+		nr.Scope = unix.RT_SCOPE_NOWHERE // any
 		err = h.nl.RouteDel(nr)
 	}
 	if isGone(err) {

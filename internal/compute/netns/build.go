@@ -112,6 +112,10 @@ func (d *Driver) buildNamespace(_ context.Context, p place, _ compute.Spec) erro
 	if _, err := linuxnet.EnsureNamespace(p.namespace); err != nil {
 		return err
 	}
+	// A new namespace takes forwarding over from the host; an agent forwards nothing here.
+	if err := linuxnet.SetSysctl(linuxnet.Path(p.namespace), "net.ipv4.ip_forward", "0"); err != nil {
+		return err
+	}
 	for _, scope := range []string{"all", "default"} { // the management network speaks IPv4 alone
 		err := linuxnet.SetSysctl(linuxnet.Path(p.namespace), "net.ipv6.conf."+scope+".disable_ipv6", "1")
 		if err != nil && !errors.Is(err, linuxnet.ErrNotFound) {

@@ -41,14 +41,14 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-func ctxFor(t *testing.T) context.Context {
+func ctxFor(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
@@ -71,7 +71,7 @@ type lab struct {
 	cgroup  string
 }
 
-func newLab(t *testing.T) lab {
+func newLab(t testing.TB) lab {
 	t.Helper()
 	dir := t.TempDir()
 	prefix := bridge.PrefixFor(dir)
@@ -94,7 +94,7 @@ func newLab(t *testing.T) lab {
 	return lab{d, cfg, b, n, dir, netns.CgroupOf(d)}
 }
 
-func (l lab) spec(t *testing.T, kind compute.Kind) compute.Spec {
+func (l lab) spec(t testing.TB, kind compute.Kind) compute.Spec {
 	t.Helper()
 	id := uuid.NewString()
 	p, err := l.bridge.EnsurePort(ctxFor(t), network.PortSpec{ID: "mgmt-" + id, Purpose: network.PurposeManagement, OwnerID: id})
@@ -106,7 +106,7 @@ func (l lab) spec(t *testing.T, kind compute.Kind) compute.Spec {
 	}
 }
 
-func (l lab) port(t *testing.T) string {
+func (l lab) port(t testing.TB) string {
 	t.Helper()
 	p, err := l.bridge.EnsurePort(ctxFor(t), network.PortSpec{ID: uuid.NewString(), NetworkID: l.network.ID, Purpose: network.PurposeFrontEnd})
 	must(t, err)
@@ -148,7 +148,11 @@ func eventually(t *testing.T, what string, cond func() bool) {
 func TestConformance(t *testing.T) {
 	computetest.Run(t, func(t *testing.T) computetest.Env {
 		l := newLab(t)
-		return computetest.Env{Driver: l.Driver, Spec: l.spec, Port: l.port, Plugged: l.plugged, Kill: l.kill}
+		return computetest.Env{
+			Driver: l.Driver,
+			Spec:   func(t *testing.T, kind compute.Kind) compute.Spec { return l.spec(t, kind) },
+			Port:   func(t *testing.T) string { return l.port(t) }, Plugged: l.plugged, Kill: l.kill,
+		}
 	})
 }
 
@@ -548,5 +552,25 @@ func TestEverythingGoes(t *testing.T) {
 	must(t, err)
 	if diff := snapshot.Diff(before, after); diff != nil {
 		t.Errorf("left behind:\n%s", strings.Join(diff, "\n"))
+	}
+}
+
+// BenchmarkInstance is the driver's part of building, plugging and deleting an amphora (T8).
+func BenchmarkInstance(b *testing.B) {
+	l := newLab(b)
+	var build, plug, remove time.Duration
+	for range b.N {
+		spec, port := l.spec(b, compute.KindAmphora), l.port(b)
+		t0 := time.Now()
+		_, err := l.Ensure(b.Context(), spec)
+		must(b, err)
+		t1 := time.Now()
+		must(b, l.Plug(b.Context(), spec.ID, port))
+		t2 := time.Now()
+		must(b, l.Delete(b.Context(), spec.ID))
+		build, plug, remove = build+t1.Sub(t0), plug+t2.Sub(t1), remove+time.Since(t2)
+	}
+	for what, d := range map[string]time.Duration{"build": build, "plug": plug, "delete": remove} {
+		b.ReportMetric(float64(d.Microseconds())/1000/float64(b.N), what+"-ms")
 	}
 }

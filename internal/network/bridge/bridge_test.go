@@ -91,6 +91,8 @@ func (l lab) machine(t *testing.T, p network.Port) string {
 	_, err := linuxnet.EnsureNamespace(name)
 	must(t, err)
 	t.Cleanup(func() { must(t, linuxnet.DeleteNamespace(name)) })
+	// Its link-local address would come and go in its own time.
+	must(t, linuxnet.SetSysctl(linuxnet.Path(name), "net.ipv6.conf.all.disable_ipv6", "1"))
 	must(t, l.PlugNamespace(ctxFor(t), p.ID, linuxnet.Path(name), "eth0"))
 	return linuxnet.Path(name)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"time"
 
 	"colonnade/internal/lb"
 	"colonnade/internal/linuxnet"
@@ -85,6 +86,12 @@ func (d *Driver) plug(ctx context.Context, p network.Port, nsPath, ifname string
 		if err := configure(in, p, mac); err != nil {
 			return err
 		}
+		if err := awaitCarriers(sw, side, in, mac); err != nil {
+			return err
+		}
+		if err := announce(in, p, mac); err != nil {
+			return err
+		}
 	}
 	undo.Done()
 	return nil
@@ -153,7 +160,38 @@ func configure(in *linuxnet.Handle, p network.Port, mac net.HardwareAddr) error 
 			return err
 		}
 	}
-	// Whoever knew the address elsewhere learns it anew.
+	return nil
+}
+
+// carrierLimit is far beyond what the kernel needs; a port whose carrier comes later works later.
+const carrierLimit = time.Second
+
+// awaitCarriers has a port carry frames when its plug returns: a first packet lost costs its sender a second.
+func awaitCarriers(sw *linuxnet.Handle, side string, in *linuxnet.Handle, mac net.HardwareAddr) error {
+	l, err := in.LinkByMAC(mac)
+	if err != nil {
+		return err
+	}
+	if _, err := in.AwaitCarrier(l.Name, carrierLimit); err != nil {
+		return err
+	}
+	_, err = sw.AwaitCarrier(side, carrierLimit)
+	return err
+}
+
+// announce has those who knew a tenant's address elsewhere learn it anew.
+func announce(in *linuxnet.Handle, p network.Port, mac net.HardwareAddr) error {
+	if p.Purpose != network.PurposeTenant {
+		return nil
+	}
+	l, err := in.LinkByMAC(mac)
+	if err != nil {
+		return err
+	}
+	addr, err := netip.ParseAddr(p.Address)
+	if err != nil {
+		return err
+	}
 	return linuxnet.GratuitousARP(in.NamespacePath(), l.Name, addr, mac)
 }
 

@@ -113,6 +113,9 @@ func (d *Driver) ensureNamespaces(ctx context.Context) error {
 		settings = append(settings, setting{d.switchNS(), key, value})
 	}
 	settings = append(settings,
+		// A new namespace takes forwarding over from the host.
+		setting{d.switchNS(), "ipv4.ip_forward", "0"},
+		setting{d.managementNS(), "ipv4.ip_forward", "0"},
 		setting{d.gatewayNS(), "ipv4.ip_forward", "1"},
 		setting{d.gatewayNS(), "ipv6.conf.all.disable_ipv6", "1"},
 		setting{d.gatewayNS(), "ipv6.conf.default.disable_ipv6", "1"},
@@ -212,7 +215,10 @@ func (d *Driver) ensureTrunk(n network.Network, side, inner, ns, kind string) er
 	if err := sw.SetUp(side); err != nil {
 		return err
 	}
-	return h.SetUp(inner)
+	if err := h.SetUp(inner); err != nil {
+		return err
+	}
+	return awaitCarriers(sw, side, h, mac)
 }
 
 func (d *Driver) dropSubnet(s network.Subnet) error {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -93,6 +94,9 @@ var watched = func() []string {
 	return keys
 }()
 
+// expires is what changes by itself in a route learned from a router.
+var expires = regexp.MustCompile(` expires \d+sec`)
+
 func (w World) namespace(ctx context.Context, name, path string) error {
 	h, err := linuxnet.Open(path)
 	if err != nil {
@@ -147,7 +151,7 @@ func (w World) namespace(ctx context.Context, name, path string) error {
 			return err
 		}
 		for line := range strings.Lines(out) {
-			w[fmt.Sprintf("%s %s: %s", what, name, strings.TrimSpace(line))] = ""
+			w[fmt.Sprintf("%s %s: %s", what, name, expires.ReplaceAllString(strings.TrimSpace(line), ""))] = ""
 		}
 	}
 	rules, err := command(ctx, path, "nft", "-s", "list", "ruleset")
