@@ -58,12 +58,16 @@ func Document(title string, routes []agentrest.Route) ([]byte, error) {
 	for _, r := range routes {
 		op := &huma.Operation{Method: r.Method, Path: r.Path, Summary: r.Summary, Responses: map[string]*huma.Response{}}
 		for _, m := range pathParameter.FindAllStringSubmatch(r.Path, -1) {
-			op.Parameters = append(op.Parameters, &huma.Param{Name: m[1], In: "path", Required: true,
-				Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"}})
+			op.Parameters = append(op.Parameters, &huma.Param{
+				Name: m[1], In: "path", Required: true,
+				Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"},
+			})
 		}
 		for _, name := range r.Query {
-			op.Parameters = append(op.Parameters, &huma.Param{Name: name, In: "query", Required: true,
-				Schema: &huma.Schema{Type: huma.TypeInteger, Format: "int64"}})
+			op.Parameters = append(op.Parameters, &huma.Param{
+				Name: name, In: "query", Required: true,
+				Schema: &huma.Schema{Type: huma.TypeInteger, Format: "int64"},
+			})
 		}
 		if r.Request != nil {
 			op.RequestBody = &huma.RequestBody{Required: true, Content: content(reference(schemas, r.Request, "Request"))}
