@@ -33,7 +33,7 @@ const defaultMTU = 1500
 type Config struct {
 	Prefix        string // PrefixFor(StateDir)
 	StateDir      string // remembers here what of the machine has to be put back
-	Store         Store  // may be nil for Remove alone
+	Store         Store  // may be nil for Unplug and Remove alone: taking everything away needs no rows
 	Management    netip.Prefix
 	HostLink      netip.Prefix // a /30: the host's address, the gateway's
 	HeartbeatPort int

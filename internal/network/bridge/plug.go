@@ -217,6 +217,9 @@ func (d *Driver) unplug(ctx context.Context, portID string) error {
 	if err := sw.DeleteLink(portLink(portID)); err != nil {
 		return err
 	}
+	if d.cfg.Store == nil {
+		return nil // everything is being taken away, the switch with its rules next
+	}
 	p, err := d.cfg.Store.Port(ctx, portID)
 	if isNotFound(err) {
 		return nil // its filter elements name a device that cannot come again; Ensure sweeps them
