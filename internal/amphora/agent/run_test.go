@@ -20,18 +20,10 @@ import (
 	"colonnade/internal/amphora"
 	"colonnade/internal/amphora/agent"
 	"colonnade/internal/cert"
-	"colonnade/internal/cluster"
 	"colonnade/internal/distributor"
 	"colonnade/internal/health/heartbeat"
 	"colonnade/internal/lb"
 	"colonnade/internal/linuxnet"
-	"colonnade/internal/worker"
-)
-
-// What the control plane's roles need of an amphora.
-var (
-	_ cluster.AmphoraAgent = (*amphora.Client)(nil)
-	_ worker.AmphoraAgent  = (*amphora.Client)(nil)
 )
 
 const configVariable = "COLONNADE_TEST_AGENT_CONFIG"
@@ -58,7 +50,7 @@ func TestMain(m *testing.M) {
 // run starts the agent as a process in the management namespace.
 func (w *world) run() *exec.Cmd {
 	w.t.Helper()
-	cmd := exec.Command(os.Args[0]) //nolint:noctx // ended by signal, as in life
+	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), configVariable+"="+filepath.Join(w.conf.Place.Dir, agentconf.FileName))
 	cmd.Stderr = w.t.Output()
 	must(w.t, linuxnet.In(w.home, cmd.Start))
