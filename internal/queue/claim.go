@@ -49,7 +49,7 @@ func (q *Queue) arguments(idb bun.IDB, kind string) (*arguments, error) {
 		return nil, fmt.Errorf("unknown kind of work %q", kind)
 	}
 	a := &arguments{
-		Now: clock(idb), Table: bun.Ident(s.table), Lives: bun.Safe(s.lives), Rivals: bun.In(s.rivals),
+		Now: clock(idb), Table: bun.Ident(s.table), Lives: bun.Safe(s.lives), Rivals: bun.List(s.rivals),
 		Kind: kind, Lease: q.lease.Milliseconds(), Never: never,
 	}
 	if idb.Dialect().Name() == dialect.PG {
@@ -231,5 +231,5 @@ func (q *Queue) backoff(attempt int) time.Duration {
 	if d <= 0 || d > q.most {
 		d = q.most
 	}
-	return d/2 + rand.N(d/2+1)
+	return d/2 + rand.N(d/2+1) //nolint:gosec // spreads load, guards nothing
 }

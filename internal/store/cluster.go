@@ -76,7 +76,7 @@ func readHealth(ctx context.Context, tx bun.IDB, ids []string) (map[string]lb.In
 		return health, nil
 	}
 	var rows []instanceHealthRow
-	if err := tx.NewSelect().Model(&rows).Where("o.instance_id IN (?)", bun.In(ids)).Scan(ctx); err != nil {
+	if err := tx.NewSelect().Model(&rows).Where("o.instance_id IN (?)", bun.List(ids)).Scan(ctx); err != nil {
 		return nil, err
 	}
 	for _, h := range rows {
@@ -166,7 +166,7 @@ func (tx *transaction) writeCluster(ctx context.Context, before, after lb.Cluste
 		return err
 	}
 	if len(deleted) > 0 {
-		if _, err := tx.NewDelete().Model((*instanceHealthRow)(nil)).Where("instance_id IN (?)", bun.In(deleted)).Exec(ctx); err != nil {
+		if _, err := tx.NewDelete().Model((*instanceHealthRow)(nil)).Where("instance_id IN (?)", bun.List(deleted)).Exec(ctx); err != nil {
 			return fmt.Errorf("remove health: %w", err)
 		}
 	}

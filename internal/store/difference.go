@@ -199,7 +199,7 @@ func treeEvents(before, after lb.Tree, actor string) []lb.Event {
 	var events []lb.Event
 	for _, o := range all(after) {
 		old, existed := was[o.id]
-		action := ""
+		var action string
 		switch {
 		case !existed:
 			action = o.kind + " created"

@@ -65,7 +65,7 @@ func (s *Store) SaveHealth(ctx context.Context, changed []lb.InstanceHealth, wak
 			}
 			var live []string
 			err := tx.NewRaw(`SELECT id FROM amphora WHERE id IN (?0) AND status <> ?1 UNION ALL SELECT id FROM distributor WHERE id IN (?0)`,
-				bun.In(ids), lb.AmphoraDeleted).Scan(ctx, &live)
+				bun.List(ids), lb.AmphoraDeleted).Scan(ctx, &live)
 			if err != nil {
 				return err
 			}

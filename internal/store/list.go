@@ -65,7 +65,7 @@ func childIDs(ctx context.Context, tx bun.IDB, model any, parent, child string, 
 		if len(parents) == 0 {
 			return ids, nil
 		}
-		q = q.Where("o."+parent+" IN (?)", bun.In(parents))
+		q = q.Where("o."+parent+" IN (?)", bun.List(parents))
 	}
 	if _, ok := model.(*amphoraRow); ok {
 		q = q.Where("o.status <> ?", lb.AmphoraDeleted)

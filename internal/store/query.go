@@ -168,7 +168,7 @@ func (r resource) filter(sel *bun.SelectQuery, name string, values []string) (*b
 		return filterTags(sel, name, values)
 	}
 	if name == "project_id" {
-		return sel.Where(r.project+" IN (?)", bun.In(values)), nil
+		return sel.Where(r.project+" IN (?)", bun.List(values)), nil
 	}
 	c, ok := r.columns[name]
 	if !ok {
@@ -185,7 +185,7 @@ func (r resource) filter(sel *bun.SelectQuery, name string, values []string) (*b
 	if len(parsed) == 0 {
 		return sel.Where("1 = 0"), nil
 	}
-	return sel.Where(c.expr+" IN (?)", bun.In(parsed)), nil
+	return sel.Where(c.expr+" IN (?)", bun.List(parsed)), nil
 }
 
 func (c column) parse(name, v string) (any, error) {

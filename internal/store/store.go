@@ -131,7 +131,8 @@ func (s *Store) Bell() *queue.Bell { return &s.bell }
 func (s *Store) Reader() bun.IDB { return s.reader }
 
 // Write runs f in a transaction that excludes other writers (SQLite), or whose row locks do (PostgreSQL). f may be run
-// again, so what it leaves behind outside the transaction must be set afresh each time.
+// again, so what it leaves behind outside the transaction must be set afresh each time. It must not write through the
+// store itself: on SQLite that would wait for its own transaction.
 func (s *Store) Write(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
 	var err error
 	for n := range attempts {
