@@ -20,15 +20,13 @@ type Config struct {
 	Cluster  Cluster  `toml:"cluster"`
 	Network  Network  `toml:"network"`
 	Compute  Compute  `toml:"compute"`
-	Health   Health   `toml:"health"`
 	Database Database `toml:"database"`
 	Log      Log      `toml:"log"`
 }
 
-// API is where and for whom the REST API answers.
+// API is where the REST API answers.
 type API struct {
-	Listen         string `toml:"listen"`          // host:port
-	DefaultProject string `toml:"default_project"` // project of requests that name none
+	Listen string `toml:"listen"` // address:port
 }
 
 // Cluster holds the defaults of new clusters (S7, S44, S70) and how the cluster manager behaves.
@@ -68,11 +66,6 @@ type Compute struct {
 	AgentBinary string `toml:"agent_binary"` // "" looks beside the colonnade binary
 }
 
-// Health says how often instances give signs of life.
-type Health struct {
-	HeartbeatInterval Duration `toml:"heartbeat_interval"`
-}
-
 // Database says where state is kept.
 type Database struct {
 	DSN string `toml:"dsn"` // "" is SQLite in the state directory
@@ -100,7 +93,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 // Default is the configuration of a file that says nothing.
 func Default() Config {
 	return Config{
-		API: API{Listen: "127.0.0.1:9876", DefaultProject: "default"},
+		API: API{Listen: "127.0.0.1:9876"},
 		Cluster: Cluster{
 			Type: "fixed", DesiredSize: 3, MinSize: 1, StandbySize: 1,
 			Cooldown: Duration(30 * time.Second), DrainTimeout: Duration(60 * time.Second),
@@ -108,7 +101,6 @@ func Default() Config {
 		},
 		Network: Network{Driver: "bridge", ManagementCIDR: "198.19.0.0/18", HostLinkCIDR: "198.19.255.252/30"},
 		Compute: Compute{Driver: "netns"},
-		Health:  Health{HeartbeatInterval: Duration(time.Second)},
 		Log:     Log{Level: "info", Format: "text"},
 	}
 }
@@ -151,9 +143,6 @@ func (c Config) Check() error {
 	if _, err := netip.ParseAddrPort(c.API.Listen); err != nil {
 		wrong("api.listen %q: want address:port, like 127.0.0.1:9876", c.API.Listen)
 	}
-	if c.API.DefaultProject == "" || len(c.API.DefaultProject) > 36 {
-		wrong("api.default_project: want 1 to 36 characters")
-	}
 	if c.Cluster.Type != "fixed" {
 		wrong("cluster.type %q: only \"fixed\" is built in", c.Cluster.Type)
 	}
@@ -175,9 +164,6 @@ func (c Config) Check() error {
 		if d < 0 {
 			wrong("%s: want a duration that is not negative", name)
 		}
-	}
-	if d := time.Duration(c.Health.HeartbeatInterval); d < 100*time.Millisecond || d > 10*time.Second {
-		wrong("health.heartbeat_interval %s: want 100ms to 10s", d)
 	}
 	if c.Network.Driver != "bridge" {
 		wrong("network.driver %q: only \"bridge\" is built in", c.Network.Driver)
