@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -92,7 +93,12 @@ func setListener(l *lb.Listener, in wire.ListenerFields, vip string) error {
 	in.AdminStateUp.Into(&l.Enabled, false)
 	in.ConnectionLimit.Into(&l.ConnectionLimit, lb.DefaultConnectionLimit)
 	in.DefaultPoolID.Into(&l.DefaultPoolID, "")
-	in.InsertHeaders.Into(&l.InsertHeaders, nil)
+	if in.InsertHeaders.Set {
+		l.InsertHeaders = map[string]string{}
+		for name, value := range in.InsertHeaders.V {
+			l.InsertHeaders[name] = strings.ToLower(value) // clients send True, too
+		}
+	}
 	in.TimeoutClientData.Into(&l.TimeoutClientData, lb.DefaultTimeoutClientData)
 	in.TimeoutMemberConnect.Into(&l.TimeoutMemberConnect, lb.DefaultTimeoutMemberConnect)
 	in.TimeoutMemberData.Into(&l.TimeoutMemberData, lb.DefaultTimeoutMemberData)

@@ -96,6 +96,7 @@ func TestRejectedRequestsLeaveNoTrace(t *testing.T) {
 		{"pool with TLS", "POST", pools, `{"pool":{"protocol":"HTTP","lb_algorithm":"ROUND_ROBIN",` + inLB + `,"tls_enabled":true}}`, 501, "option: tls_enabled"},
 		{"cookie without a name", "POST", pools, `{"pool":{"protocol":"HTTP","lb_algorithm":"ROUND_ROBIN",` + inLB + `,"session_persistence":{"type":"APP_COOKIE"}}}`, 400, "cookie_name"},
 		{"cookie that ends a line", "POST", pools, `{"pool":{"protocol":"HTTP","lb_algorithm":"ROUND_ROBIN",` + inLB + `,"session_persistence":{"type":"APP_COOKIE","cookie_name":"a\nb"}}}`, 400, "cookie_name"},
+		{"cookie on TCP", "POST", pools, `{"pool":{"protocol":"TCP","lb_algorithm":"ROUND_ROBIN",` + inLB + `,"session_persistence":{"type":"HTTP_COOKIE"}}}`, 501, "session persistence HTTP_COOKIE for a pool of protocol TCP"},
 		{"persistence timeout", "POST", pools, `{"pool":{"protocol":"HTTP","lb_algorithm":"ROUND_ROBIN",` + inLB + `,"session_persistence":{"type":"SOURCE_IP","persistence_timeout":3}}}`, 400, "persistence_timeout"},
 		{"pool's algorithm to null", "PUT", pools + "/" + poolID, `{"pool":{"lb_algorithm":null}}`, 400, "lb_algorithm"},
 
@@ -117,6 +118,7 @@ func TestRejectedRequestsLeaveNoTrace(t *testing.T) {
 		{"PING", "POST", hms, `{"healthmonitor":{"pool_id":"` + poolID + `","type":"PING","delay":1,"timeout":1,"max_retries":1}}`, 501, "health monitor type PING"},
 		{"UDP-CONNECT on HTTP", "POST", hms, `{"healthmonitor":{"pool_id":"` + poolID + `","type":"UDP-CONNECT","delay":5,"timeout":1,"max_retries":1}}`, 400, "not compatible"},
 		{"HTTP field on TCP", "POST", hms, `{"healthmonitor":{"pool_id":"` + poolID + `","type":"TCP","delay":1,"timeout":1,"max_retries":1,"url_path":"/"}}`, 400, "only for monitors of type HTTP or HTTPS"},
+		{"delay 0", "POST", hms, `{"healthmonitor":{"pool_id":"` + poolID + `","type":"TCP","delay":0,"timeout":1,"max_retries":1}}`, 501, "health monitor delay"},
 		{"retries", "POST", hms, `{"healthmonitor":{"pool_id":"` + poolID + `","type":"TCP","delay":1,"timeout":1,"max_retries":11}}`, 400, "lower or equal to 10"},
 		{"path that ends a line", "PUT", hms + "/" + monitorID, `{"healthmonitor":{"url_path":"/a\r\nX: y"}}`, 400, "is not a valid path"},
 		{"path with a space", "PUT", hms + "/" + monitorID, `{"healthmonitor":{"url_path":"/a b"}}`, 400, "is not a valid path"},

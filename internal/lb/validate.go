@@ -137,7 +137,8 @@ func CheckCIDRFamilies(cidrs []string, vip string) error {
 	return nil
 }
 
-var cookieName = regexp.MustCompile(`^[A-Za-z0-9!#$%&'*+\-.^_|~` + "`" + `]{1,255}$`)
+// cookieName is RFC 6265's token without the apostrophe, which HAProxy reads as a quote inside a fetch's argument.
+var cookieName = regexp.MustCompile("^[A-Za-z0-9!#$%&*+.^_`|~-]{1,255}$")
 
 // ValidatePool checks what can be said about a pool without its load balancer, members and monitor apart.
 func ValidatePool(p Pool) error {
@@ -152,6 +153,9 @@ func ValidatePool(p Pool) error {
 	sp := p.SessionPersistence
 	if sp == nil {
 		return nil
+	}
+	if sp.Type != PersistSourceIP && (p.Protocol == ProtocolTCP || p.Protocol == ProtocolHTTPS) {
+		return Unsupported("session persistence %s for a pool of protocol %s", sp.Type, p.Protocol)
 	}
 	switch sp.Type {
 	case PersistSourceIP, PersistHTTPCookie:
@@ -186,6 +190,9 @@ func ValidateMember(m Member) error {
 		}
 		if slices.Contains(reservedAddresses, a.Unmap().String()) {
 			return InvalidOption(s, "member address")
+		}
+		if a.Is4In6() {
+			return InvalidField("address", s, "Value should be an IPv4 address in IPv4 format")
 		}
 	}
 	return nil

@@ -14,6 +14,9 @@ const (
 	DefaultExpectedCodes  = "200"
 )
 
+// maxCheckSeconds is 20 days: HAProxy's timers end at 24.
+const maxCheckSeconds = 20 * 24 * 3600
+
 // IsHTTPMonitor reports whether a monitor of this type has the HTTP-only fields.
 func IsHTTPMonitor(monitorType string) bool {
 	return monitorType == MonitorHTTP || monitorType == MonitorHTTPS
@@ -26,9 +29,9 @@ func ValidateHealthMonitor(h HealthMonitor) error {
 	default:
 		return Unsupported("health monitor type %s", h.Type)
 	}
-	if h.Delay <= 0 || h.Timeout <= 0 {
-		// Upstream takes 0 and renders a check that HAProxy refuses.
-		return Unsupported("health monitor delay and timeout of 0")
+	if h.Delay < 1 || h.Timeout < 1 || h.Delay > maxCheckSeconds || h.Timeout > maxCheckSeconds {
+		// Upstream takes any number, 0 too, and renders a check that HAProxy refuses.
+		return Unsupported("health monitor delay or timeout outside of 1 to %d", maxCheckSeconds)
 	}
 	if !IsHTTPMonitor(h.Type) {
 		return nil
@@ -65,7 +68,8 @@ func CheckMonitorPool(monitorType, poolProtocol string) error {
 	return Invalidf("Protocol %s is not compatible with health monitor type %s.", poolProtocol, monitorType)
 }
 
-var urlPath = regexp.MustCompile(`^/[A-Za-z0-9\-._~!$&'()*+,;=:@/%?]*$`)
+// urlPath is RFC 3986's path and query; a fragment is never sent.
+var urlPath = regexp.MustCompile(`^/(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*$`)
 
 // validateURLPath takes what may stand in a request line; nothing of it can end the line or the word it stands in.
 func validateURLPath(s string) error {
