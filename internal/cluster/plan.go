@@ -185,7 +185,7 @@ func (p *planner) installing() bool {
 	behind := p.behind()
 	pushed := false
 	push := func() {
-		for _, id := range behind {
+		for _, id := range append(behind, p.leaving()...) {
 			pushed = p.do(Step{Act: Act{ActPushTable, id}}) || pushed
 		}
 	}
@@ -217,6 +217,18 @@ func (p *planner) behind() []string {
 	var ids []string
 	for _, a := range p.ob.ClusterState.Amphorae {
 		if p.named(a.ID) && !going(a) && !a.OutOfService && p.ob.Amphorae[a.ID].Table < p.in.Version && p.verdicts[a.ID] != dead {
+			ids = append(ids, a.ID)
+		}
+	}
+	return ids
+}
+
+// leaving lists the amphorae out of service that the table still names and that answer: they count what they hold by
+// its rows. Nobody waits for them.
+func (p *planner) leaving() []string {
+	var ids []string
+	for _, a := range p.ob.ClusterState.Amphorae {
+		if f := p.ob.Amphorae[a.ID]; a.OutOfService && !going(a) && p.named(a.ID) && f.Asked && f.Reachable && f.Table < p.in.Version {
 			ids = append(ids, a.ID)
 		}
 	}

@@ -120,7 +120,25 @@ func (p *planner) takeSwapsIn(d *drafting) error {
 			d.taken[a.ID] = true
 			d.steps = append(d.steps, Step{Act: Act{ActOutOfService, a.ID}, Position: s.Position, Reason: reason, Draining: p.verdicts[a.ID] != dead})
 		}
-		if h := holderAt(d.table, s.Position); h == s.StandbyID && !d.taken[h] && p.amphora(h) != nil && p.amphora(h).Role == lb.RoleInClusterStandby && p.amphora(h).Position < 0 {
+		if h := holderAt(d.table, s.Position); h == s.StandbyID && h != "" && !d.taken[h] {
+			a := p.amphora(h)
+			if a == nil || a.Role != lb.RoleInClusterStandby || a.Status != lb.AmphoraAllocated || a.OutOfService || a.Position >= 0 {
+				// It fell out of service while the distributor chose it: another one, and what it took meanwhile drains.
+				d.taken[h] = true
+				change := distributor.Vacate(h)
+				if other := p.standbyFor(d.table, true, d.taken); other != nil {
+					d.taken[other.ID] = true
+					change = distributor.HandOver(s.Position, holderOf(*other))
+					d.steps = append(d.steps, Step{Act: Act{ActReplace, other.ID}, Position: s.Position, From: h, Reason: reason})
+				}
+				if a != nil && !going(*a) {
+					d.steps = append(d.steps, Step{Act: Act{ActOutOfService, h}, Reason: "swapped in though out of service", Draining: true})
+				}
+				if err := d.add(Failing, change); err != nil {
+					return err
+				}
+				continue
+			}
 			d.taken[h] = true
 			d.steps = append(d.steps, Step{Act: Act{ActTakeSwapIn, h}, Position: s.Position, From: s.AmphoraID, Reason: reason})
 		}

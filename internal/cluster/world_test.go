@@ -287,7 +287,7 @@ func (w *world) commit(after lb.ClusterState) {
 	for _, a := range after.Amphorae {
 		old := w.row(a.ID)
 		m := w.machines[a.ID]
-		if old != nil && !old.OutOfService && a.OutOfService && m != nil && !m.flawless() {
+		if old != nil && a.OutOfService && (!old.OutOfService || old.Position >= 0 && a.Position < 0) && m != nil && !m.flawless() {
 			m.condemned = true
 		}
 		if old != nil && old.Status != a.Status && a.Status == lb.AmphoraPendingDelete && m != nil && m.flawless() && m.served && !m.condemned &&

@@ -131,6 +131,10 @@ func (r *run) settle(ctx context.Context, behind bool, cause error) (time.Durati
 	}
 	view := viewOf(r.state)
 	change := func(t *lb.Tree) {
+		if t.LoadBalancer.Revision == l.Revision {
+			// At once, though the rest may be pending for long: the next run has to leave them out too.
+			leaveOut(t, r.failed)
+		}
 		if settle {
 			t.Settle(set)
 		}
@@ -164,6 +168,30 @@ func (r *run) settle(ctx context.Context, behind bool, cause error) (time.Durati
 		return 0, fmt.Errorf("write statuses of load balancer %s: %w", l.ID, err)
 	}
 	return again, nil
+}
+
+// leaveOut marks children at fault.
+func leaveOut(t *lb.Tree, failed map[string]string) {
+	mark := func(id string, s *lb.ProvisioningStatus, reason *string) {
+		if why, ok := failed[id]; ok && *s != lb.PendingDelete {
+			*s, *reason = lb.Error, why
+		}
+	}
+	for i := range t.Listeners {
+		l := &t.Listeners[i]
+		mark(l.ID, &l.ProvisioningStatus, &l.StatusReason)
+	}
+	for i := range t.Pools {
+		p := &t.Pools[i]
+		mark(p.ID, &p.ProvisioningStatus, &p.StatusReason)
+		if h := p.HealthMonitor; h != nil {
+			mark(h.ID, &h.ProvisioningStatus, &h.StatusReason)
+		}
+		for j := range p.Members {
+			m := &p.Members[j]
+			mark(m.ID, &m.ProvisioningStatus, &m.StatusReason)
+		}
+	}
 }
 
 // done reports whether the load balancer's present revision has come true: enough amphorae serve it (create), or every
