@@ -24,8 +24,8 @@ func (f *routeFault) Error() string { return f.text }
 
 var (
 	errForbidden  = lb.Faultf(lb.KindForbidden, "Policy does not allow this request to be performed.")
-	errTooLarge   = errors.New("Request is too large.")                   //nolint:staticcheck // a text for clients
-	errMediaType  = errors.New("Unknown mimetype: use application/json.") //nolint:staticcheck // a text for clients
+	errTooLarge   = errors.New("request is too large")
+	errMediaType  = errors.New("unknown mimetype: use application/json")
 	errPanic      = errors.New("panic while serving")
 	textInternal  = "An internal error occurred; the operator's log has the details under this request's id."
 	textLater     = "The service could not answer in time; please try again."

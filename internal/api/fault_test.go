@@ -32,8 +32,8 @@ func TestAnswerFor(t *testing.T) {
 		{"an internal fault keeps its text", lb.Faultf(lb.KindInternal, "secret"), 500, a("Server", textInternal), true},
 		{"anything else keeps its text", errors.New("SELECT * FROM secret"), 500, a("Server", textInternal), true},
 		{"out of time", fmt.Errorf("read: %w", context.DeadlineExceeded), 503, a("Server", textLater), true},
-		{"too large", &http.MaxBytesError{Limit: 1}, 413, a("Client", "Request is too large."), false},
-		{"mime", errMediaType, 415, a("Client", "Unknown mimetype: use application/json."), false},
+		{"too large", &http.MaxBytesError{Limit: 1}, 413, a("Client", "request is too large"), false},
+		{"mime", errMediaType, 415, a("Client", "unknown mimetype: use application/json"), false},
 		{"route", &routeFault{404, "The resource could not be found."}, 404, `{"code":404,"description":"The resource could not be found.","title":"Not Found"}`, false},
 		{"nobody", identity.ErrUnauthorized, 401, `{"error":{"code":401,"message":"The request you have made requires authentication.","title":"Unauthorized"}}`, false},
 	} {

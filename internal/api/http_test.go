@@ -22,8 +22,10 @@ func TestRoots(t *testing.T) {
 		if len(versions) != 31 {
 			t.Errorf("%d versions, want 31", len(versions))
 		}
-		want := map[string]any{"id": "v2.30", "status": "CURRENT", "updated": "2025-02-26T00:00:00Z",
-			"links": []any{map[string]any{"href": base + "/v2", "rel": "self"}}}
+		want := map[string]any{
+			"id": "v2.30", "status": "CURRENT", "updated": "2025-02-26T00:00:00Z",
+			"links": []any{map[string]any{"href": base + "/v2", "rel": "self"}},
+		}
 		if diff := cmp.Diff(want, versions[len(versions)-1]); diff != "" {
 			t.Error(diff)
 		}

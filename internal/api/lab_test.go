@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -67,7 +66,7 @@ func newLab(t *testing.T, who identity.Authenticator) *lab {
 	}
 	h, err := api.New(api.Deps{
 		Store: s, Networks: driver, Operator: rows{s}, Identity: who,
-		Settings: api.DefaultSettings(), Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Settings: api.DefaultSettings(), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -22,15 +22,15 @@ const (
 // route is one line of the table below. in and out are examples of what is under the root of request and reply; nil
 // is none.
 type route struct {
-	method, path, id, summary string
-	status                    int
-	inRoot                    string
-	in                        any
-	outRoot                   string
-	out                       any
-	list                      bool
-	serve                     handler
-	query                     []string // of its own, beside those of lists
+	method, path, id string
+	status           int
+	inRoot           string
+	in               any
+	outRoot          string
+	out              any
+	list             bool
+	serve            handler
+	query            []string // of its own, beside those of lists
 }
 
 func (s *server) table() []route {

@@ -92,7 +92,8 @@ func treeView(t *lb.Tree) wire.LoadBalancerTree {
 	for _, l := range t.Listeners {
 		lv := wire.ListenerTree{ListenerCommon: listenerCommon(l), DefaultPoolID: orNull(l.DefaultPoolID), L7Policies: []wire.Ref{}}
 		if p, err := t.Pool(l.DefaultPoolID); err == nil {
-			lv.DefaultPool = new(poolTree(*p))
+			pool := poolTree(*p)
+			lv.DefaultPool = &pool
 		}
 		v.Listeners = append(v.Listeners, lv)
 	}

@@ -126,7 +126,7 @@ type listenerCreate struct {
 }
 
 func (n *listenerCreate) Run(ctx context.Context, c *Connection) error {
-	return n.loadBalancerName.with(ctx, c, func(api *client.Client, p *printer, id string) error {
+	return n.with(ctx, c, func(api *client.Client, p *printer, id string) error {
 		fields, err := n.fields(ctx, api)
 		if err != nil {
 			return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http/httptest"
 	"os"
@@ -103,7 +102,7 @@ func TestScripts(t *testing.T) {
 			}
 			h, err := api.New(api.Deps{
 				Store: s, Networks: driver, Operator: rows{s}, Identity: who, Settings: api.DefaultSettings(),
-				Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+				Log: slog.New(slog.DiscardHandler),
 			})
 			if err != nil {
 				return err

@@ -34,7 +34,7 @@ func EnsureToken(stateDir string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("make api token: %w", err)
 	}
-	defer os.Remove(f.Name())
+	defer func() { _ = os.Remove(f.Name()) }() // the link stays
 	_, err = f.WriteString(hex.EncodeToString(secret) + "\n")
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return "", fmt.Errorf("write api token: %w", err)

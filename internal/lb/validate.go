@@ -124,9 +124,9 @@ func NormalizeCIDR(s string) (string, error) {
 
 // CheckCIDRFamilies refuses allowed CIDRs of an IP family the load balancer has no VIP of.
 func CheckCIDRFamilies(cidrs []string, vip string) error {
-	v, err := netip.ParseAddr(vip)
-	if err != nil {
-		return nil // not allocated yet: nothing to compare with
+	v, vipErr := netip.ParseAddr(vip)
+	if vipErr != nil { // not allocated yet: the driver allocates IPv4
+		v = netip.IPv4Unspecified()
 	}
 	for _, c := range cidrs {
 		p, err := netip.ParsePrefix(c)
