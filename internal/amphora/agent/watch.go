@@ -147,15 +147,18 @@ func (a *Agent) observe(ctx context.Context) {
 	doc, compiled, was := a.document, a.compiled, a.seen
 	a.mu.Unlock()
 	now := was
+	quiet := false
 	if o, err := a.hap.Observe(ctx); err == nil {
 		now.haproxy = o
+		quiet = was.connections == 0 && nothingHappened(was.haproxy, o)
 	} else if ctx.Err() == nil {
 		a.log.DebugContext(ctx, "haproxy not observed", "error", err)
 	}
 	if counters, err := a.front.Counters(); err == nil {
 		now.secondChance = counters
 	}
-	if doc != nil {
+	// The kernel walks the machine's whole table of sockets to answer, so it is not asked without need.
+	if doc != nil && !quiet {
 		if total, elsewhere, err := countConnections(a.tenant.path, *doc, compiled, a.conf.ID); err == nil {
 			now.connections, now.elsewhere = total, elsewhere
 		} else {
@@ -172,6 +175,20 @@ func (a *Agent) observe(ctx context.Context) {
 	if doc != nil {
 		a.sendOnIdle(ctx, *doc, compiled)
 	}
+}
+
+// nothingHappened reports whether HAProxy has no connection and had none since the last look.
+func nothingHappened(was, now haproxy.Observation) bool {
+	var before, after uint64
+	for _, l := range was.Listeners {
+		before += l.TotalConnections
+	}
+	for _, l := range now.Listeners {
+		if after += l.TotalConnections; l.ActiveConnections > 0 {
+			return false
+		}
+	}
+	return before == after
 }
 
 // countConnections counts established connections to the VIPs, and those of rows that are another's by the table. A

@@ -438,3 +438,41 @@ func TestRenewClosesIdleConnections(t *testing.T) {
 	}
 	w.seen()
 }
+
+// cgroup2 is where the unified hierarchy is mounted.
+func cgroup2(t *testing.T) string {
+	t.Helper()
+	raw, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(raw), "\n") {
+		if before, after, _ := strings.Cut(line, " - "); strings.HasPrefix(after, "cgroup2 ") {
+			return strings.Fields(before)[4]
+		}
+	}
+	t.Skip("no cgroup v2 is mounted here")
+	return ""
+}
+
+func TestBornInTheInstancesCgroup(t *testing.T) {
+	w := newWorld(t, 1)
+	group := filepath.Join(cgroup2(t), filepath.Base(w.ns))
+	if err := os.Mkdir(group, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { eventually(t, "cgroup removed", func() bool { return os.Remove(group) == nil }) })
+	t.Cleanup(func() { _ = os.WriteFile(filepath.Join(group, "cgroup.kill"), []byte("1"), 0o600) })
+	w.b.Close()
+	w.place.Cgroup = group
+	w.b = w.open()
+	t.Cleanup(w.b.Close)
+	w.apply(document())
+	raw, err := os.ReadFile(filepath.Join(group, "cgroup.procs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(strings.Fields(string(raw))); n != 2 {
+		t.Errorf("%d processes in the cgroup, want master and worker", n)
+	}
+}

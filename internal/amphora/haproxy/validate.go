@@ -199,9 +199,17 @@ func (c *checker) pool(p amphora.Pool) {
 			bad("session persistence %q is not supported", sp.Type)
 		}
 	}
-	servers := map[int]bool{}
+	servers, places := map[int]bool{}, map[netip.AddrPort]bool{}
 	for _, m := range p.Members {
 		c.member(m)
+		// HAProxy makes a member's cookie of its address and names nobody when two are alike.
+		if a, err := netip.ParseAddr(m.Address); err == nil {
+			place := netip.AddrPortFrom(a, uint16(m.Port))
+			if places[place] {
+				c.add(objMember, m.ID, "another member has address %s and port %d", m.Address, m.Port)
+			}
+			places[place] = true
+		}
 		if servers[m.ServerID] {
 			c.add(objMember, m.ID, "server id %d is taken", m.ServerID)
 		}

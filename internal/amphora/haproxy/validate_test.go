@@ -30,6 +30,7 @@ func TestRefusals(t *testing.T) {
 		"persistence":          {edit(func(d *amphora.Desired) { d.Pools[0].SessionPersistence = &lb.SessionPersistence{Type: "X"} }), "pool", poolA},
 		"weight":               {edit(func(d *amphora.Desired) { d.Pools[0].Members[1].Weight = 257 }), "member", memberID(2)},
 		"server id twice":      {edit(func(d *amphora.Desired) { d.Pools[0].Members[1].ServerID = 1 }), "member", memberID(2)},
+		"address twice":        {edit(func(d *amphora.Desired) { d.Pools[0].Members[1].Address = "198.18.2.1" }), "member", memberID(2)},
 		"member zone":          {edit(func(d *amphora.Desired) { d.Pools[0].Members[1].Address = "fe80::1%eth0" }), "member", memberID(2)},
 		"PING":                 {edit(func(d *amphora.Desired) { d.Pools[0].Monitor = monitor(lb.MonitorPing) }), "healthmonitor", monitorA},
 		"range upside down": {edit(func(d *amphora.Desired) {
