@@ -32,8 +32,8 @@ func Open(nsPath string) (*Handle, error) {
 	if err != nil {
 		return nil, err
 	}
-	// No kernel call may hang a role; two seconds is far beyond any dump seen.
-	if err := h.nl.SetSocketTimeout(2 * time.Second); err != nil {
+	// No kernel call may hang a role. Deleting a hundred devices at once holds others up for seconds.
+	if err := h.nl.SetSocketTimeout(10 * time.Second); err != nil {
 		h.nl.Close()
 		return nil, fail("open netlink in", ownOr(nsPath), err)
 	}

@@ -130,19 +130,28 @@ func (d *Driver) deletePins(_ context.Context, p place) error { return os.Remove
 
 // removeTree removes a directory and whatever is mounted inside it (an agent's tmpfs for keys).
 func removeTree(dir string) error {
+	// The list of mounts knows no symbolic links, and writes blanks as octal numbers.
+	real, err := filepath.EvalSymlinks(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	plain := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\134`, `\`)
 	data, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		return err
 	}
 	var mounts []string
 	for line := range strings.Lines(string(data)) {
-		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(f[4], dir+"/") {
-			mounts = append(mounts, f[4])
+		if f := strings.Fields(line); len(f) > 4 && strings.HasPrefix(plain.Replace(f[4]), real+"/") {
+			mounts = append(mounts, plain.Replace(f[4]))
 		}
 	}
 	slices.Reverse(mounts)
 	for _, m := range mounts {
-		if err := unix.Unmount(m, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && err != unix.EINVAL {
+		if err := unix.Unmount(m, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) {
 			return fmt.Errorf("unmount %s: %w", m, err)
 		}
 	}

@@ -32,9 +32,8 @@ import (
 
 func TestMain(m *testing.M) {
 	os.Exit(testenv.RunInLab(func() int {
-		// A /run of this lab's own: other tests of the machine write there.
-		if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
-			fmt.Fprintln(os.Stderr, "mount /run:", err)
+		if err := snapshot.Alone(); err != nil {
+			fmt.Fprintln(os.Stderr, "be alone in the lab:", err)
 			return 1
 		}
 		return m.Run()
@@ -73,7 +72,11 @@ type lab struct {
 
 func newLab(t testing.TB) lab {
 	t.Helper()
-	dir := t.TempDir()
+	// A path as awkward as it may be: with a blank and a symbolic link.
+	real := filepath.Join(t.TempDir(), "state directory")
+	must(t, os.Mkdir(real, 0o700))
+	dir := filepath.Join(t.TempDir(), "link")
+	must(t, os.Symlink(real, dir))
 	prefix := bridge.PrefixFor(dir)
 	b, err := bridge.New(bridge.Config{Prefix: prefix, StateDir: dir, Store: networktest.NewMemory()})
 	must(t, err)
@@ -403,15 +406,17 @@ func (l lab) crashAt(step string) {
 
 func (l lab) picture(t *testing.T) snapshot.World {
 	t.Helper()
+	real, err := filepath.EvalSymlinks(l.dir) // files are not looked for through links
+	must(t, err)
 	w, err := snapshot.Take(ctxFor(t), snapshot.Options{
-		Inside: []string{l.cfg.Prefix}, Files: []string{l.dir, "/run"},
-		Exclude: []string{filepath.Join(l.dir, "bpf")},
+		Inside: []string{l.cfg.Prefix}, Files: []string{real, "/run"},
+		Exclude: []string{filepath.Join(real, "bpf")},
 	})
 	must(t, err)
 	return w
 }
 
-// steady waits until what the kernel does by itself after a change is over, that is, until the picture is the wanted one.
+// wantPicture waits until what the kernel does by itself after a change is over, that is, until the picture is the wanted one.
 func (l lab) wantPicture(t *testing.T, what string, want snapshot.World) {
 	t.Helper()
 	var diff []string

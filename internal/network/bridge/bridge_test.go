@@ -14,7 +14,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
-	"golang.org/x/sys/unix"
 
 	"colonnade/internal/lb"
 	"colonnade/internal/linuxnet"
@@ -22,13 +21,13 @@ import (
 	"colonnade/internal/network/bridge"
 	"colonnade/internal/network/networktest"
 	"colonnade/internal/testenv"
+	"colonnade/internal/testenv/snapshot"
 )
 
 func TestMain(m *testing.M) {
 	os.Exit(testenv.RunInLab(func() int {
-		// A /run of this lab's own: other tests of the machine write there.
-		if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
-			fmt.Fprintln(os.Stderr, "mount /run:", err)
+		if err := snapshot.Alone(); err != nil {
+			fmt.Fprintln(os.Stderr, "be alone in the lab:", err)
 			return 1
 		}
 		return m.Run()

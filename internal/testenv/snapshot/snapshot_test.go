@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 
 	"colonnade/internal/linuxnet"
 	"colonnade/internal/testenv"
@@ -19,9 +18,8 @@ import (
 
 func TestMain(m *testing.M) {
 	os.Exit(testenv.RunInLab(func() int {
-		// A /run of this lab's own: other tests of the machine write there.
-		if err := unix.Mount("tmpfs", "/run", "tmpfs", 0, "mode=755"); err != nil {
-			fmt.Fprintln(os.Stderr, "mount /run:", err)
+		if err := snapshot.Alone(); err != nil {
+			fmt.Fprintln(os.Stderr, "be alone in the lab:", err)
 			return 1
 		}
 		return m.Run()
