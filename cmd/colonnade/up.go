@@ -116,6 +116,12 @@ func newControlPlane(ctx context.Context, dir stateDir, conf config.Config, log 
 		return nil, errors.Join(err, p.store.Close())
 	}
 	p.queue = queue.New(p.store, log)
+	// The state directory is locked, so whoever holds leases in it is gone: a killed predecessor need not time out.
+	if conf.Database.DSN == "" {
+		if err := p.queue.ReleaseAll(ctx); err != nil {
+			return nil, errors.Join(err, p.store.Close())
+		}
+	}
 	shown := &controllerCertificate{authority: p.ca, now: time.Now}
 	p.agents = agentrest.NewClient(p.network.DialContext, shown.bundle, time.Now)
 	return p, nil

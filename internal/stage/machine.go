@@ -12,6 +12,7 @@ import (
 	"colonnade/internal/api/wire"
 	"colonnade/internal/linuxnet"
 	"colonnade/internal/network"
+	"colonnade/internal/network/bridge"
 )
 
 // Machine is a tenant's machine: a network namespace.
@@ -98,12 +99,13 @@ func (s *Stage) Internet(_ context.Context, name string, addresses int) (*Machin
 		return nil, fmt.Errorf("put machine %s behind the gateway: %w", name, err)
 	}
 	defer outside.Close()
+	const uplink = bridge.Uplink + "world"
 	steps := []func() error{
 		func() error {
-			return inside.AddVeth(linuxnet.VethEnd{Name: "eth0", MTU: internetMTU}, linuxnet.VethEnd{Name: "world", MTU: internetMTU}, gatewayNS)
+			return inside.AddVeth(linuxnet.VethEnd{Name: "eth0", MTU: internetMTU}, linuxnet.VethEnd{Name: uplink, MTU: internetMTU}, gatewayNS)
 		},
-		func() error { return outside.EnsureAddress("world", netip.PrefixFrom(gateway, prefix.Bits())) },
-		func() error { return outside.SetUp("world") },
+		func() error { return outside.EnsureAddress(uplink, netip.PrefixFrom(gateway, prefix.Bits())) },
+		func() error { return outside.SetUp(uplink) },
 	}
 	for addr := gateway.Next(); len(m.Sources) < addresses; addr = addr.Next() {
 		m.Sources = append(m.Sources, addr)

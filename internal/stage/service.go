@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/netip"
 	"strconv"
 	"time"
@@ -120,11 +121,17 @@ func (s *Service) listener(name, protocol string, port int, monitor *wire.Health
 }
 
 // FirstAnswer sends requests, one every few milliseconds and each on a connection of its own, until one is answered.
+// Those that meet nobody are given up after a moment, so that they do not pile up.
 func (s *Service) FirstAnswer(ctx context.Context, from *Machine) (traffic.Request, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	first := make(chan traffic.Request, 1)
-	go traffic.Stream(ctx, from.Dial, from.Sources, s.Web(), 5*time.Millisecond, func(r traffic.Request) {
+	dial := func(ctx context.Context, source netip.Addr, addr string) (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		defer cancel()
+		return from.Dial(ctx, source, addr)
+	}
+	go traffic.Stream(ctx, dial, from.Sources, s.Web(), 5*time.Millisecond, func(r traffic.Request) {
 		if r.Failure == "" {
 			select {
 			case first <- r:
@@ -150,7 +157,7 @@ type View struct {
 // View reads the cluster.
 func (s *Service) View(ctx context.Context) (View, error) {
 	var v View
-	filter := map[string][]string{"load_balancer_id": {s.ID}}
+	filter := map[string][]string{"loadbalancer_id": {s.ID}}
 	clusters, err := s.stage.client.Clusters().List(ctx, filter)
 	if err != nil {
 		return v, err

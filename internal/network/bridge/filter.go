@@ -30,7 +30,12 @@ table bridge colonnade {
 }
 `
 
-// gatewayTable: the host may open connections into tenant networks; tenants reach neither the host nor each other.
+// Uplink begins the names of devices in the gateway namespace that lead outside beside the host: what an operator moves
+// there to give tenants' addresses to a real network.
+const Uplink = "up-"
+
+// gatewayTable: the host and the outside may open connections into tenant networks; tenants reach neither the host nor
+// each other.
 const gatewayTable = `
 table inet colonnade
 delete table inet colonnade
@@ -38,7 +43,9 @@ table inet colonnade {
 	chain forward {
 		type filter hook forward priority 0; policy drop;
 		iifname "` + gatewayHostLink + `" accept
+		iifname "` + Uplink + `*" accept
 		oifname "` + gatewayHostLink + `" ct state established,related accept
+		oifname "` + Uplink + `*" ct state established,related accept
 	}
 	chain input {
 		type filter hook input priority 0; policy drop;
