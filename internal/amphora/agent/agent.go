@@ -33,6 +33,9 @@ const (
 	stateDown = "down"
 )
 
+// applyTimeout bounds a document's way into HAProxy: far beyond a check and a start on a slow machine.
+const applyTimeout = 25 * time.Second
+
 // Parts are what tests put in the place of.
 type Parts struct {
 	// Home is the namespace where the compute driver plugs ports; "" is the agent's own.
@@ -194,6 +197,9 @@ func (a *Agent) PutDocument(ctx context.Context, d amphora.Desired) (amphora.Sta
 			return a.Status(), nil
 		}
 	}
+	// A change that has begun is finished, also when its sender does not wait for the answer.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), applyTimeout)
+	defer cancel()
 	wired := false
 	err := a.hap.Apply(ctx, d, func() error {
 		wired = true

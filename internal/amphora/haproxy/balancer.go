@@ -46,6 +46,7 @@ type Balancer struct {
 	wanted    bool
 	unwatch   func()
 	document  amphora.Desired // what runs
+	uncertain bool            // a change broke off: what runs may be another, only a reload makes it sure
 	lastStart time.Time
 	closed    bool
 
@@ -151,6 +152,9 @@ func (b *Balancer) Apply(ctx context.Context, next amphora.Desired, prepare func
 		if change, err = Diff(b.document, next, b.settings); err != nil {
 			return err
 		}
+		if b.uncertain {
+			change = Change{Class: Reload}
+		}
 	}
 	if !running || change.Class != Nothing {
 		if err := b.check(ctx, text); err != nil {
@@ -203,10 +207,11 @@ func (b *Balancer) change(ctx context.Context, change Change, text string, next 
 	}
 	err := b.reload(ctx, next)
 	if err == nil {
+		b.uncertain = false
 		return b.done()
 	}
-	// The former worker serves on; let the file say so again.
-	b.document = former
+	// The former worker serves on, most likely; let the file say so again.
+	b.document, b.uncertain = former, true
 	if back, rErr := Render(former, b.settings); rErr == nil {
 		err = errors.Join(err, b.replace(configFile, []byte(back)))
 	}

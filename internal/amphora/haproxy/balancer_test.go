@@ -476,3 +476,40 @@ func TestBornInTheInstancesCgroup(t *testing.T) {
 		t.Errorf("%d processes in the cgroup, want master and worker", n)
 	}
 }
+
+func TestAChangeThatBrokeOffIsMadeSure(t *testing.T) {
+	w := newWorld(t, 2)
+	w.apply(document())
+	next := document()
+	next.Listeners[0].ConnectionLimit = 7
+	ctx, cancel := context.WithCancel(t.Context())
+	// The sender goes away between the check and the reload.
+	err := w.b.Apply(ctx, next, func() error { cancel(); return nil })
+	if err == nil {
+		t.Fatal("a cancelled change succeeded")
+	}
+	w.apply(document())
+	if _, reloads := w.b.Counts(); reloads == 0 {
+		t.Error("the former document was taken to run, unseen")
+	}
+	w.seen()
+}
+
+func TestMemberChangesLoseNothing(t *testing.T) {
+	w := newWorld(t, 2)
+	w.apply(monitored())
+	stop := w.load()
+	for i := range 20 {
+		next := monitored()
+		if i%2 == 0 {
+			next.Pools[0].Members = next.Pools[0].Members[:1]
+		}
+		w.apply(next)
+	}
+	good, bad := stop()
+	_, reloads := w.b.Counts()
+	t.Logf("%d requests over 20 changes of members, %d of them reloads", good, reloads)
+	if len(bad) > 0 {
+		t.Errorf("E21 %d failed, first: %v", len(bad), bad[0])
+	}
+}

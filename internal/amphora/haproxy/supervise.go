@@ -20,7 +20,7 @@ func (b *Balancer) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.running, b.lastStart = p, time.Now()
+	b.running, b.lastStart, b.uncertain = p, time.Now(), false
 	b.starts.Add(1)
 	if err := b.watchProcess(ctx); err != nil {
 		p.kill()
