@@ -513,3 +513,37 @@ func TestMemberChangesLoseNothing(t *testing.T) {
 		t.Errorf("E21 %d failed, first: %v", len(bad), bad[0])
 	}
 }
+
+func TestConnectionsOutliveReloads(t *testing.T) {
+	w := newWorld(t, 2)
+	tcp := func(limit int) amphora.Desired {
+		return edit(func(d *amphora.Desired) {
+			d.Listeners[0].Protocol, d.Listeners[0].ConnectionLimit = lb.ProtocolTCP, limit
+			d.Pools[0].Protocol, d.Pools[0].Algorithm = lb.ProtocolTCP, lb.SourceIP
+		})
+	}
+	w.apply(tcp(100))
+	conn, err := w.dial(t.Context(), "tcp", "198.18.1.100:80")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	r := bufio.NewReader(conn)
+	for i := range 4 {
+		fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		res, err := http.ReadResponse(r, nil)
+		if err != nil {
+			t.Fatalf("E21 after %d reloads: %v", i, err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+		w.apply(tcp(101 + i))
+	}
+	o, err := w.b.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := o.Listeners[0]; l.ActiveConnections != 1 || o.Newest != 0 {
+		t.Errorf("S40 a former worker's connection is not counted: %+v, newest %d", l, o.Newest)
+	}
+}

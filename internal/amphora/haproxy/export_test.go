@@ -2,8 +2,12 @@ package haproxy
 
 // Internals that tests in haproxy_test look at.
 var (
-	ProblemsOf     = problemsOf
-	ServerState    = serverState
-	ParseStat      = parseStat
-	ParseProcesses = parseProcesses
+	ServerState = serverState
+	ParseStat   = parseStat
 )
+
+// Workers is what parseProcesses reads.
+func Workers(shown string) (reloads, current int, failed bool, former []int) {
+	p := parseProcesses(shown)
+	return p.reloads, p.current, p.failed, p.former
+}
