@@ -223,9 +223,9 @@ func TestWorld(t *testing.T) {
 		for range chaos {
 			ids := w.ids()
 			victim := func() *machine { return w.machines[ids[rapid.IntRange(0, len(ids)-1).Draw(t, "victim")]] }
-			kind := rapid.IntRange(0, 12).Draw(t, "event")
+			kind := rapid.IntRange(0, 13).Draw(t, "event")
 			if len(ids) == 0 {
-				kind = 12
+				kind = 13
 			}
 			switch kind {
 			case 0:
@@ -254,6 +254,8 @@ func TestWorld(t *testing.T) {
 				}
 			case 10:
 				w.fleet = cluster.Fleet{Clusters: 3, Amphorae: 12, Silent: rapid.IntRange(0, 12).Draw(t, "silent")}
+			case 11:
+				w.distAway = !w.distAway
 			default:
 				w.crashAt = rapid.IntRange(1, 40).Draw(t, "crash at")
 				w.crashAfter = rapid.Bool().Draw(t, "after the call")
@@ -266,7 +268,7 @@ func TestWorld(t *testing.T) {
 				_, _ = w.reconcile(a)
 			}
 		}
-		w.noBoot, w.distDown, w.fleet = false, false, cluster.Fleet{}
+		w.noBoot, w.distDown, w.distAway, w.fleet = false, false, false, cluster.Fleet{}
 		for _, m := range w.machines { // what hangs or was cut may come back or stay
 			if rapid.Bool().Draw(t, "comes back") {
 				m.hung, m.cut = false, false

@@ -65,7 +65,6 @@ type DistributorView struct {
 	Plugged bool // the VIP is plugged with the port as it is now
 	Table   int64
 	Swaps   []distributor.Swap
-	// PlugTried and the like are in Observed.Failed.
 }
 
 // Fleet counts all amphorae of this control plane, for the guard against mass failure.

@@ -1,10 +1,10 @@
 package cluster
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"slices"
-	"time"
 
 	"colonnade/internal/distributor"
 	"colonnade/internal/lb"
@@ -62,7 +62,7 @@ func (p *planner) decideTable() error {
 	return nil
 }
 
-// change adds changes to the draft. Failures must not wait for room on owner lists: who stands longest leaves them.
+// add adds changes to the draft. Failures must not wait for room on owner lists: who stands longest leaves them.
 func (d *drafting) add(kind Change, changes ...distributor.Change) error {
 	next, err := d.table.Next(changes...)
 	for i := 0; kind == Failing && noRoom(err) && i < distributor.MaxHolders; i++ {
@@ -198,18 +198,11 @@ func (p *planner) lost(a *lb.Amphora) (reason string, alive bool) {
 	case p.ob.Amphorae[a.ID].Down:
 		return "it says that it is down", false
 	case a.OutOfService:
-		return cmpOr(a.StatusReason, "out of service"), true
+		return cmp.Or(a.StatusReason, "out of service"), true
 	case p.ob.Amphorae[a.ID].Refuses:
 		return "it does not take the table", true
 	}
 	return "", true
-}
-
-func cmpOr(s, other string) string {
-	if s != "" {
-		return s
-	}
-	return other
 }
 
 // dropDead takes the dead off owner lists and standbys, and marks them for deletion, unless so many amphorae vanished
@@ -239,7 +232,7 @@ func (p *planner) dropDead(d *drafting) error {
 			}
 			p.lookAt(p.now.Add(p.spec.SuspectAfter))
 		default:
-			d.steps = append(d.steps, Step{Act: Act{ActRemove, a.ID}, Reason: "dead: " + cmpOr(a.StatusReason, "two witnesses")})
+			d.steps = append(d.steps, Step{Act: Act{ActRemove, a.ID}, Reason: "dead: " + cmp.Or(a.StatusReason, "two witnesses")})
 		}
 	}
 	return nil
@@ -313,7 +306,7 @@ func (p *planner) removeUnnamed(d *drafting) {
 			p.lookAt(until)
 			continue
 		}
-		p.row(Step{Act: Act{ActRemove, a.ID}, Reason: cmpOr(a.StatusReason, "out of service")})
+		p.row(Step{Act: Act{ActRemove, a.ID}, Reason: cmp.Or(a.StatusReason, "out of service")})
 	}
 }
 
@@ -496,6 +489,3 @@ func OperatingOf(online, desired, least int) lb.OperatingStatus {
 	}
 	return lb.Online
 }
-
-// DrainedBy is when a cluster's draining amphora goes at the latest.
-func (s Spec) DrainedBy(a lb.Amphora) time.Time { return a.DrainingSince.Add(s.DrainDeadline) }

@@ -40,12 +40,11 @@ const (
 	ActRetire        ActName = "retire cluster"     // the load balancer is being deleted
 	ActRelease       ActName = "release"            // the distributor is not ours any more
 	ActWakeWorker    ActName = "wake worker"        // what it waits for has happened
-	actAssign        ActName = "assign distributor" // a transaction of its own
+	ActAssign        ActName = "assign distributor" // a transaction of its own
 )
 
 // Steps that change reality.
 const (
-	ActAssign    ActName = actAssign
 	ActBuild     ActName = "build"      // ports, certificate, instance
 	ActPlugVIP   ActName = "plug vip"   // port and VIP into the distributor
 	ActPushTable ActName = "push table" // to one amphora

@@ -66,7 +66,8 @@ type world struct {
 	distCurrent []string
 	distStandby []string
 	distPlugged bool
-	distDown    bool
+	distDown    bool // it does not swap
+	distAway    bool // it does not answer
 	swaps       []distributor.Swap
 	swapSeq     int64
 
@@ -196,7 +197,9 @@ func (w *world) swap() {
 				w.swapSeq = max(w.swapSeq, w.taken) + 1
 				w.swaps = append(w.swaps, distributor.Swap{Seq: w.swapSeq, Position: p, AmphoraID: w.distCurrent[p], StandbyID: s, Reason: "probe"})
 				effective[p] = s
-				w.machines[s].served = true
+				// While the manager cannot reach the distributor it may have chosen another standby itself; what this one
+				// took until then is lost, and known to be.
+				w.machines[s].served = w.machines[s].served || !w.distAway
 				break
 			}
 		}
@@ -359,14 +362,12 @@ func (s store) UpdateCluster(_ context.Context, lease lb.Lease, change func(*lb.
 		return lb.ErrFenced
 	}
 	st := s.w.state()
-	now := s.w.now
 	s.w.mu.Unlock() // the change asks for the time
 	o, err := change(&st)
 	s.w.mu.Lock()
 	if err != nil {
 		return err
 	}
-	_ = now
 	s.w.commit(st)
 	s.w.events, s.w.wakes = append(s.w.events, o.Events...), append(s.w.wakes, o.Wakes...)
 	return nil
@@ -422,6 +423,10 @@ func (g ampAgent) PutTable(_ context.Context, amp lb.Amphora, doc amphora.TableD
 	if m == nil || !m.answers() {
 		return st, errors.New("no answer")
 	}
+	in, _, _ := cluster.DecodeInstall(g.w.cluster.Table)
+	if in.Change == cluster.Removing && g.w.distTable < doc.Table.Version {
+		g.w.fail("table %d removes somebody and is at %s before the distributor has it", doc.Table.Version, amp.ID)
+	}
 	if doc.Table.Version < m.table {
 		g.w.fail("table version of %s fell from %d to %d", amp.ID, m.table, doc.Table.Version)
 	}
@@ -452,6 +457,9 @@ func (g distAgent) Register(_ context.Context, _ lb.Distributor, r distributor.R
 	}
 	defer leave(&err)
 	w := g.w
+	if w.distAway {
+		return st, errors.New("no answer")
+	}
 	if r.Table.Version < w.distTable {
 		w.fail("the distributor's table fell from %d to %d", w.distTable, r.Table.Version)
 	}

@@ -119,7 +119,6 @@ func (r *run) blame(results map[string]error) (again bool, err error) {
 		var refused *amphora.RefusedError
 		switch {
 		case res == nil:
-			refusal = nil
 			return false, nil
 		case errors.As(res, &stale) && stale.Applied.Epoch > r.lease.Epoch:
 			return false, fmt.Errorf("document for amphora %s: %w", id, lb.ErrFenced)
