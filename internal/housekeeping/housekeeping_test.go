@@ -33,8 +33,6 @@ func (rows) ClusterState(_ context.Context, id string) (lb.ClusterState, error) 
 }
 
 type reality struct {
-	compute.Driver
-	network.Driver
 	instances []string
 	ports     []network.Port
 }

@@ -1,0 +1,138 @@
+package cluster
+
+import (
+	"slices"
+
+	"colonnade/internal/distributor"
+	"colonnade/internal/lb"
+)
+
+// removeDrained takes one former holder off the owner lists that has no connection left or whose deadline passed, or a
+// standby that is not wanted any more.
+func (p *planner) removeDrained(d *drafting) error {
+	for _, a := range p.ob.ClusterState.Amphorae {
+		if going(a) || a.Position >= 0 {
+			continue
+		}
+		reason := ""
+		switch {
+		case !a.DrainingSince.IsZero():
+			reason = p.drained(a)
+		case p.surplus(a):
+			reason = "its successor is ready"
+		}
+		if reason == "" {
+			continue
+		}
+		if p.ob.Fleet.suspicious() && !p.ob.Amphorae[a.ID].Alive {
+			continue
+		}
+		d.steps = append(d.steps, Step{Act: Act{ActRemove, a.ID}, Reason: reason})
+		if !names(d.table, a.ID) {
+			continue // on no owner list: no row was its own
+		}
+		return d.add(Removing, distributor.Vacate(a.ID))
+	}
+	return nil
+}
+
+// drained says why a former holder may go now; "" if it may not yet. Its own count is believed only when it comes from
+// a direct question after the distributor moved its rows.
+func (p *planner) drained(a lb.Amphora) string {
+	f := p.ob.Amphorae[a.ID]
+	if deadline := a.DrainingSince.Add(p.spec.DrainDeadline); !deadline.After(p.now) {
+		return "its drain deadline passed"
+	} else {
+		p.lookAt(deadline)
+	}
+	if floor := a.DrainingSince.Add(p.spec.DrainFloor); floor.After(p.now) {
+		p.lookAt(floor)
+		return ""
+	}
+	if f.Status != nil && f.Status.HeldElsewhere == 0 && f.Status.TableApplied.Revision >= p.in.Version {
+		return "it holds no connection any more"
+	}
+	p.lookAt(p.now.Add(drainLook))
+	return ""
+}
+
+// surplus reports whether a standby is to be replaced, or one too many, and enough others are ready.
+func (p *planner) surplus(a lb.Amphora) bool {
+	if a.Role != lb.RoleInClusterStandby || a.OutOfService || a.Status != lb.AmphoraAllocated || slices.Contains(p.in.Current.Holders, distributor.Vacant) {
+		return false
+	}
+	others := 0
+	for _, b := range p.ob.ClusterState.Amphorae {
+		if b.ID != a.ID && p.eligible(b) && p.named(b.ID) && !p.replacing(b) && (p.replacing(a) || b.CreatedAt.Before(a.CreatedAt) || b.CreatedAt.Equal(a.CreatedAt) && b.ID < a.ID) {
+			others++
+		}
+	}
+	return others >= p.standbys()
+}
+
+// handOver begins one planned replacement: the standby takes the position, the former holder drains.
+func (p *planner) handOver(d *drafting) error {
+	if slices.Contains(d.table.Current.Holders, distributor.Vacant) {
+		return nil
+	}
+	cooled := p.ob.Cluster.LastElectiveAt.Add(p.ob.Cluster.Cooldown)
+	for pos := range d.table.Current.Holders {
+		a := p.amphora(holderAt(d.table, pos))
+		if a == nil {
+			continue
+		}
+		f := p.ob.Amphorae[a.ID]
+		reason := ""
+		switch {
+		case p.replacing(*a):
+			reason = "planned failover" // asked for by a person: no cooldown
+		case p.verdicts[a.ID] == suspect && !f.SuspectSince.IsZero() && !f.SuspectSince.Add(p.spec.SuspectAfter).After(p.now):
+			if cooled.After(p.now) {
+				p.lookAt(cooled)
+				continue
+			}
+			reason = "one witness spoke against it for " + p.spec.SuspectAfter.String()
+		default:
+			continue
+		}
+		s := p.standbyFor(d.table, false, d.taken)
+		if s == nil || p.replacing(*s) || !p.named(s.ID) {
+			return nil
+		}
+		if err := d.add(Adding, distributor.HandOver(pos, holderOf(*s))); noRoom(err) {
+			continue
+		} else if err != nil {
+			return err
+		}
+		d.steps = append(d.steps, Step{Act: Act{ActHandOver, s.ID}, Position: pos, From: a.ID, Reason: reason})
+		return nil
+	}
+	return nil
+}
+
+// tidy takes holders off the owner lists of rows that they served while a position was vacant, once they hold no
+// connection of those any more. Growing lists would one day stand in the way of a hand-over.
+func (p *planner) tidy(d *drafting) error {
+	var forget []distributor.Change
+	for _, a := range p.ob.ClusterState.Amphorae {
+		if a.Position < 0 || !earlier(d.table, a.ID) {
+			continue
+		}
+		if f := p.ob.Amphorae[a.ID]; f.Status != nil && f.Status.HeldElsewhere == 0 && f.Status.TableApplied.Revision >= p.in.Version {
+			forget = append(forget, distributor.Forget(a.ID))
+		} else {
+			p.lookAt(p.now.Add(tidyLook))
+		}
+	}
+	if len(forget) == 0 {
+		return nil
+	}
+	return d.add(Removing, forget...)
+}
+
+// earlier reports whether a former generation names the amphora.
+func earlier(t distributor.Table, id string) bool {
+	return slices.ContainsFunc(t.Earlier, func(g distributor.Generation) bool {
+		return slices.ContainsFunc(g.Holders, func(h int) bool { return h >= 0 && t.Holders[h].AmphoraID == id })
+	})
+}
