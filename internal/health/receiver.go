@@ -1,6 +1,7 @@
 package health
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -47,7 +48,15 @@ type Role struct {
 	view *View
 	keys map[string][]byte // decoded, by their text
 
-	pending chan Change
+	pending   chan Change
+	strangers chan stranger
+	warn      *rate.Limiter
+}
+
+// stranger is a datagram of an instance that is not known, or not yet.
+type stranger struct {
+	datagram []byte
+	from     net.Addr
 }
 
 // Counters count datagrams, by what became of them.
@@ -63,7 +72,10 @@ func New(d Deps) *Role {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Role{Deps: d, keys: map[string][]byte{}, pending: make(chan Change, 1024)}
+	return &Role{
+		Deps: d, keys: map[string][]byte{}, pending: make(chan Change, 1024),
+		strangers: make(chan stranger, 512), warn: rate.NewLimiter(rate.Every(10*time.Second), 3),
+	}
 }
 
 // Counters of this role, to be read at any time.
@@ -93,6 +105,7 @@ func (r *Role) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	g.Go(func() error { return r.receive(ctx, conn) })
+	g.Go(func() error { return r.meet(ctx) })
 	g.Go(func() error { return r.save(ctx) })
 	g.Go(func() error { return r.every(ctx, lookEvery, r.look) })
 	g.Go(func() error { return r.every(ctx, batchEvery, r.batch) })
@@ -115,8 +128,6 @@ func (r *Role) every(ctx context.Context, d time.Duration, f func(context.Contex
 
 func (r *Role) receive(ctx context.Context, conn net.PacketConn) error {
 	buf := make([]byte, heartbeat.MaxDatagram+1)
-	asks := rate.NewLimiter(rate.Every(askAgain), 1)
-	warn := rate.NewLimiter(rate.Every(10*time.Second), 3)
 	for {
 		n, from, err := conn.ReadFrom(buf)
 		if ctx.Err() != nil {
@@ -125,29 +136,74 @@ func (r *Role) receive(ctx context.Context, conn net.PacketConn) error {
 		if err != nil {
 			return fmt.Errorf("receive heartbeats: %w", err)
 		}
-		b, err := heartbeat.Decode(buf[:n], r.key)
-		if errors.Is(err, heartbeat.ErrUnknown) && asks.Allow() {
-			r.refresh(ctx) // it may have been created a moment ago
-			b, err = heartbeat.Decode(buf[:n], r.key)
-		}
-		if err != nil {
-			r.count(err)
-			if warn.Allow() {
-				r.Log.WarnContext(ctx, "heartbeat dropped", "from", from.String(), "error", err)
+		if err := r.hear(ctx, buf[:n]); errors.Is(err, heartbeat.ErrUnknown) {
+			select {
+			case r.strangers <- stranger{bytes.Clone(buf[:n]), from}:
+			default:
+				r.drop(ctx, from, err)
 			}
-			continue
+		} else if err != nil {
+			r.drop(ctx, from, err)
 		}
-		r.mu.Lock()
-		change, ok := r.view.Hear(b, r.Now())
-		r.mu.Unlock()
-		if !ok {
-			r.counters.Replayed.Add(1)
-			continue
+	}
+}
+
+// meet reads the list of instances anew for senders that were not known, and hears them then: the first word of a new
+// instance is not lost, or it would be a second late. A stranger costs one reading each askAgain at most.
+func (r *Role) meet(ctx context.Context) error {
+	asks := rate.NewLimiter(rate.Every(askAgain), 1)
+	for {
+		var waiting []stranger
+		select {
+		case <-ctx.Done():
+			return nil
+		case s := <-r.strangers:
+			waiting = append(waiting, s)
 		}
-		r.counters.Accepted.Add(1)
-		if change != nil {
-			r.note(ctx, *change)
+		if asks.Wait(ctx) != nil {
+			return nil
 		}
+		for more := true; more; {
+			select {
+			case s := <-r.strangers:
+				waiting = append(waiting, s)
+			default:
+				more = false
+			}
+		}
+		r.refresh(ctx)
+		for _, s := range waiting {
+			if err := r.hear(ctx, s.datagram); err != nil {
+				r.drop(ctx, s.from, err)
+			}
+		}
+	}
+}
+
+// hear takes one datagram; an error says why it cannot be used.
+func (r *Role) hear(ctx context.Context, datagram []byte) error {
+	b, err := heartbeat.Decode(datagram, r.key)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	change, ok := r.view.Hear(b, r.Now())
+	r.mu.Unlock()
+	if !ok {
+		r.counters.Replayed.Add(1)
+		return nil
+	}
+	r.counters.Accepted.Add(1)
+	if change != nil {
+		r.note(ctx, *change)
+	}
+	return nil
+}
+
+func (r *Role) drop(ctx context.Context, from net.Addr, err error) {
+	r.count(err)
+	if r.warn.Allow() {
+		r.Log.WarnContext(ctx, "heartbeat dropped", "from", from.String(), "error", err)
 	}
 }
 
