@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -81,8 +80,5 @@ func agentBinary(configured string) (string, error) {
 		}
 		configured = filepath.Join(filepath.Dir(self), "colonnade-agent")
 	}
-	if _, err := os.Stat(configured); errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("%s does not exist; build it (make build) or set compute.agent_binary", configured)
-	}
-	return configured, nil
+	return filepath.Abs(configured)
 }

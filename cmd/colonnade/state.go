@@ -68,7 +68,7 @@ func (s stateDir) lock() (unlock func(), err error) {
 		}
 		return nil, fmt.Errorf("lock state directory: %w", err)
 	}
-	if err := f.Truncate(0); err == nil {
+	if err = f.Truncate(0); err == nil {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {

@@ -193,7 +193,7 @@ func (p *controlPlane) run(ctx context.Context) error {
 	deps := cluster.Deps{
 		Store: p.store, Amphorae: amphora.NewClient(p.agents), Distributors: distributor.NewClient(p.agents),
 		Compute: p.compute, Network: p.network, Issuer: p.ca,
-		Fleet: p.fleet, HeartbeatTargets: []string{target}, Spec: p.clusterSpec(), Now: time.Now, Log: p.log,
+		Fleet: cluster.FleetOf(p.store), HeartbeatTargets: []string{target}, Spec: p.clusterSpec(), Now: time.Now, Log: p.log,
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.queue.Run(ctx, lb.WorkACM, reconcilers, cluster.NewActor(deps)) })
@@ -222,29 +222,6 @@ func (p *controlPlane) api() (http.Handler, error) {
 			DesiredSize: c.DesiredSize, MinSize: c.MinSize, StandbySize: c.StandbySize, Cooldown: time.Duration(c.Cooldown),
 		},
 	})
-}
-
-// fleet counts all amphorae, for the guard against mistaking our own blindness for mass death.
-func (p *controlPlane) fleet(ctx context.Context) (cluster.Fleet, error) {
-	all, err := p.store.Health(ctx)
-	if err != nil {
-		return cluster.Fleet{}, err
-	}
-	clusters, err := p.store.Clusters(ctx, store.Query{})
-	if err != nil {
-		return cluster.Fleet{}, err
-	}
-	f := cluster.Fleet{Clusters: len(clusters)}
-	for _, h := range all {
-		if h.Kind != "amphora" {
-			continue
-		}
-		f.Amphorae++
-		if h.State == lb.HealthSilent {
-			f.Silent++
-		}
-	}
-	return f, nil
 }
 
 func (p *controlPlane) clusterSpec() cluster.Spec {

@@ -155,7 +155,7 @@ func (r *DistributorReconciler) set(ctx context.Context, lease lb.Lease, d lb.Di
 		return fmt.Errorf("write distributor %s: %w", d.ID, err)
 	}
 	if action != "" {
-		r.Log.InfoContext(ctx, action, "distributor_id", d.ID, "reason", why)
+		r.Log.InfoContext(ctx, "distributor step", "distributor_id", d.ID, "step", action, "reason", why)
 	}
 	return nil
 }

@@ -106,7 +106,7 @@ func judge(a lb.Amphora, f Facts, probed bool) verdict {
 	switch {
 	case witnesses >= 2 || !probed && f.Silent && f.Asked && !f.Reachable:
 		return dead
-	case witnesses == 1 && !(a.OutOfService && !f.ProbeSilent):
+	case witnesses == 1 && (!a.OutOfService || f.ProbeSilent):
 		return suspect
 	}
 	return sound

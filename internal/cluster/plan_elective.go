@@ -14,7 +14,7 @@ func (p *planner) removeDrained(d *drafting) error {
 		if going(a) || a.Position >= 0 {
 			continue
 		}
-		reason := ""
+		var reason string
 		switch {
 		case !a.DrainingSince.IsZero():
 			reason = p.drained(a)
@@ -82,7 +82,7 @@ func (p *planner) handOver(d *drafting) error {
 			continue
 		}
 		f := p.ob.Amphorae[a.ID]
-		reason := ""
+		var reason string
 		switch {
 		case p.replacing(*a):
 			reason = "planned failover" // asked for by a person: no cooldown

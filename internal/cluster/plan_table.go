@@ -122,6 +122,9 @@ func (p *planner) takeSwapsIn(d *drafting) error {
 		}
 		if h := holderAt(d.table, s.Position); h == s.StandbyID && h != "" && !d.taken[h] {
 			a := p.amphora(h)
+			if a != nil && a.Position == s.Position && !a.OutOfService && !going(*a) {
+				continue // the manager heard of the loss too, and gave this standby the position at the same moment
+			}
 			if a == nil || a.Role != lb.RoleInClusterStandby || a.Status != lb.AmphoraAllocated || a.OutOfService || a.Position >= 0 {
 				// It fell out of service while the distributor chose it: another one, and what it took meanwhile drains.
 				d.taken[h] = true

@@ -570,6 +570,7 @@ func (n netw) Probe(context.Context) error { return nil }
 func (n netw) Subnet(context.Context, string) (network.Subnet, error) {
 	return network.Subnet{}, nil
 }
+
 func (n netw) Network(context.Context, string) (network.Network, error) {
 	return network.Network{}, nil
 }

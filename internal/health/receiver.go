@@ -87,7 +87,7 @@ func (r *Role) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen for heartbeats: %w", err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	subjects, err := r.Store.Subjects(ctx)
 	if err != nil {
 		return err
@@ -130,11 +130,11 @@ func (r *Role) receive(ctx context.Context, conn net.PacketConn) error {
 	buf := make([]byte, heartbeat.MaxDatagram+1)
 	for {
 		n, from, err := conn.ReadFrom(buf)
-		if ctx.Err() != nil {
-			return nil
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("receive heartbeats: %w", err)
 		}
 		if err != nil {
-			return fmt.Errorf("receive heartbeats: %w", err)
+			return nil //nolint:nilerr // told to stop
 		}
 		if err := r.hear(ctx, buf[:n]); errors.Is(err, heartbeat.ErrUnknown) {
 			select {
@@ -161,7 +161,7 @@ func (r *Role) meet(ctx context.Context) error {
 			waiting = append(waiting, s)
 		}
 		if asks.Wait(ctx) != nil {
-			return nil
+			return nil //nolint:nilerr // told to stop
 		}
 		for more := true; more; {
 			select {

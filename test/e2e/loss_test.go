@@ -16,11 +16,10 @@ import (
 // settle is how long flows are watched after a change.
 const settle = 5 * time.Second
 
-// at waits for a time to pass; the flows are what is watched meanwhile.
+// pass lets time pass while flows are watched.
 func pass(t *testing.T, d time.Duration) {
 	t.Helper()
 	<-time.After(d)
-	_ = t
 }
 
 // viaOf groups flows by the amphora they go through, named by its back-end address.

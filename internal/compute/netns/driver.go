@@ -88,7 +88,7 @@ func (d *Driver) Probe(context.Context) error {
 		return unsupported("root")
 	}
 	if _, err := exec.LookPath(d.cfg.AgentBinary); err != nil {
-		return unsupported("the agent at " + d.cfg.AgentBinary)
+		return unsupported("the agent at " + d.cfg.AgentBinary + " (make build makes it; compute.agent_binary names it)")
 	}
 	probe := filepath.Join(d.cfg.CgroupMount, "colonnade-"+strings.TrimPrefix(d.cfg.Prefix, "cn")+"-probe")
 	if err := os.Mkdir(probe, 0o755); err != nil && !os.IsExist(err) {

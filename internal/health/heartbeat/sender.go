@@ -53,7 +53,7 @@ func (s Sender) Run(ctx context.Context, now func() Beat, kick <-chan struct{}) 
 	if err != nil {
 		return fmt.Errorf("open heartbeat socket: %w", err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	log := s.Log
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
