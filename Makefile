@@ -26,6 +26,10 @@ build: ## build bin/colonnade and bin/colonnade-agent
 test: packages build ## run every test (needs root)
 	go test -timeout $(TEST_TIMEOUT) ./...
 
+.PHONY: test-long
+test-long: packages build ## run every test at full length: more histories, every crash point, fuzzing seeds
+	COLONNADE_LONG=1 go test -timeout 90m ./...
+
 .PHONY: race
 race: packages build ## run the tests of concurrent packages under the race detector
 	@tools/install-packages gcc libc6-dev
