@@ -37,6 +37,12 @@ const (
 	watchInterval = 10 * time.Millisecond
 )
 
+// besides keeps the demo out of the way of a control plane that runs on the machine with the default configuration.
+const (
+	besides = "[network]\nhost_link_cidr = \"198.19.255.248/30\"\n"
+	tenancy = 40 // networks 198.18.80.0/24 and 198.18.81.0/24
+)
+
 // Run plays the demo. It returns an error when what was to be shown did not happen.
 func Run(ctx context.Context, o Options) (err error) {
 	dir, err := os.MkdirTemp("", "colonnade-demo-")
@@ -52,7 +58,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		}
 		err = os.RemoveAll(dir)
 	}()
-	if d.stage, err = stage.Open(ctx, stage.Options{Binary: o.Binary, Dir: dir}); err != nil {
+	if d.stage, err = stage.Open(ctx, stage.Options{Binary: o.Binary, Dir: dir, Config: besides}); err != nil {
 		return err
 	}
 	defer func() {
@@ -94,7 +100,7 @@ func (d *demo) build(ctx context.Context) (err error) {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	d.say("control plane started", fmt.Sprintf("process %d, API at %s", d.stage.PID(), d.stage.URL()))
 	defer cancel()
-	if d.service, err = d.stage.Tenancy(d.serving, "demo", 0); err != nil {
+	if d.service, err = d.stage.Tenancy(d.serving, "demo", tenancy); err != nil {
 		return err
 	}
 	sv := d.service

@@ -37,7 +37,7 @@ func (d *Driver) checkHostRoutes(wanted netip.Prefix) error {
 func clash(routes []linuxnet.Route, own string, wanted netip.Prefix) error {
 	for _, r := range routes {
 		if r.Device != own && r.Destination.Bits() > 0 && r.Destination.Overlaps(wanted) {
-			return lb.Faultf(lb.KindConflict, "%s overlaps the host's route to %s over %s: choose another range", wanted, r.Destination, r.Device)
+			return lb.Faultf(lb.KindConflict, "%s overlaps the host's route to %s over %s: choose another range (network.host_link_cidr, or the network's own)", wanted, r.Destination, r.Device)
 		}
 	}
 	return nil
