@@ -144,6 +144,8 @@ type Lease struct {
 	Key     string
 	Epoch   int64
 	Attempt int // 0 at the first try
+	// RequestID is the API request that asked for this work last; "" when none did. It is for logs only.
+	RequestID string
 }
 
 // Wake names work to be enqueued in the transaction that makes it necessary.

@@ -113,8 +113,8 @@ WHERE q.kind = ?kind AND `+isDue+` AND `+isFree+` ORDER BY CASE WHEN q.lease_id 
 		// ran out was an attempt.
 		err = tx.NewRaw(`UPDATE work_queue AS q SET attempt = q.attempt + CASE WHEN q.lease_id <> '' THEN 1 ELSE 0 END,
  lease_until = ?now + ?lease, lease_id = ?lease_id, due_at = CASE WHEN q.lease_id <> '' THEN q.due_at ELSE ?never END
-WHERE q.kind = ?kind AND q.key = ?key AND `+isDue+` AND `+isFree+` RETURNING generation, attempt`, a).
-			Scan(ctx, &h.Generation, &h.Lease.Attempt)
+WHERE q.kind = ?kind AND q.key = ?key AND `+isDue+` AND `+isFree+` RETURNING generation, attempt, request_id`, a).
+			Scan(ctx, &h.Generation, &h.Lease.Attempt, &h.Lease.RequestID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return errTaken
 		}
@@ -154,9 +154,10 @@ func (q *Queue) Done(ctx context.Context, h *Held, again time.Duration) error {
 			h.Lease.Kind, h.Lease.Key, h.LeaseID, h.Generation, never).Exec(ctx); err != nil {
 			return err
 		}
-		_, err := tx.NewRaw(`UPDATE work_queue SET lease_id = '', lease_until = 0, last_error = '', attempt = 0, due_at = `+due+`
+		_, err := tx.NewRaw(`UPDATE work_queue SET lease_id = '', lease_until = 0, last_error = '', attempt = 0, due_at = `+due+`,
+ request_id = CASE WHEN generation = ?5 AND ?6 THEN '' ELSE request_id END
 WHERE kind = ?2 AND key = ?3 AND lease_id = ?4`,
-			clock(tx), again.Milliseconds(), h.Lease.Kind, h.Lease.Key, h.LeaseID).Exec(ctx)
+			clock(tx), again.Milliseconds(), h.Lease.Kind, h.Lease.Key, h.LeaseID, h.Generation, again >= atRest).Exec(ctx)
 		return err
 	})
 	return q.finished("done", h, err)

@@ -77,6 +77,10 @@ var subjects = map[string]subject{
 // never is the due time of a claimed row; what is enqueued meanwhile sets an earlier one.
 const never int64 = 253402300799999 // end of the year 9999
 
+// atRest is how late somebody asks for another run whose work is done for now. What happens then is not on behalf of the
+// request that began it any more.
+const atRest = 2 * time.Minute
+
 // clock is the database's time in Unix ms. One statement sees one time.
 func clock(idb bun.IDB) bun.Safe {
 	if idb.Dialect().Name() == dialect.PG {
@@ -86,17 +90,19 @@ func clock(idb bun.IDB) bun.Safe {
 }
 
 // EnqueueTx enqueues wakes in the caller's transaction: the generation rises, attempts start again, and of two due
-// times the earlier is kept. The caller rings the bell after the commit.
+// times the earlier is kept. The request id of ctx is kept with the work, unless there is none: then that of an earlier
+// wake stays. The caller rings the bell after the commit.
 func EnqueueTx(ctx context.Context, idb bun.IDB, wakes []lb.Wake) error {
 	for _, w := range wakes {
 		if _, ok := subjects[w.Kind]; !ok {
 			return fmt.Errorf("enqueue %s: unknown kind of work %q", w.Key, w.Kind)
 		}
-		_, err := idb.NewRaw(`INSERT INTO work_queue (kind, key, generation, attempt, due_at, lease_until, lease_id, last_error)
-VALUES (?, ?, 1, 0, ? + ?, 0, '', '')
+		_, err := idb.NewRaw(`INSERT INTO work_queue (kind, key, generation, attempt, due_at, lease_until, lease_id, last_error, request_id)
+VALUES (?, ?, 1, 0, ? + ?, 0, '', '', ?)
 ON CONFLICT (kind, key) DO UPDATE SET generation = work_queue.generation + 1, attempt = 0,
- due_at = CASE WHEN work_queue.due_at < excluded.due_at THEN work_queue.due_at ELSE excluded.due_at END`,
-			w.Kind, w.Key, clock(idb), w.After.Milliseconds()).Exec(ctx)
+ due_at = CASE WHEN work_queue.due_at < excluded.due_at THEN work_queue.due_at ELSE excluded.due_at END,
+ request_id = CASE WHEN excluded.request_id <> '' THEN excluded.request_id ELSE work_queue.request_id END`,
+			w.Kind, w.Key, clock(idb), w.After.Milliseconds(), lb.RequestID(ctx)).Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("enqueue %s %s: %w", w.Kind, w.Key, err)
 		}

@@ -280,7 +280,7 @@ CREATE TABLE work_queue (
     due_at INTEGER NOT NULL,
     lease_until INTEGER NOT NULL,
     lease_id TEXT NOT NULL,
-    last_error TEXT NOT NULL,
+    last_error TEXT NOT NULL, request_id TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (kind, key)
 );
 

@@ -1,0 +1,87 @@
+package queue_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"colonnade/internal/lb"
+	"colonnade/internal/queue"
+	"colonnade/internal/store"
+	"colonnade/internal/store/storetest"
+)
+
+func TestRequestIDs(t *testing.T) {
+	wake := lb.Wake{Kind: lb.WorkWorker, Key: "lb0"}
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		fill(t, s, 1)
+		q := queue.New(s, quiet())
+		wake := func(id string) {
+			t.Helper()
+			ok(t, q.Enqueue(lb.WithRequestID(t.Context(), id), wake))
+		}
+		wants := func(id string) *queue.Held {
+			t.Helper()
+			h := claim(t, q, lb.WorkWorker)
+			if h.Lease.RequestID != id {
+				t.Fatalf("request %q, want %q", h.Lease.RequestID, id)
+			}
+			return h
+		}
+		wake("req-1")
+		wake("") // somebody else's wake does not hide whom the work is for
+		h := wants("req-1")
+		ok(t, q.Fail(t.Context(), h, context.DeadlineExceeded))
+
+		h = awaited(t, q, lb.WorkWorker)
+		if h.Lease.RequestID != "req-1" {
+			t.Fatalf("a failure lost the request: %+v", h.Lease)
+		}
+		ok(t, q.Done(t.Context(), h, time.Millisecond))
+		h = awaited(t, q, lb.WorkWorker)
+		if h.Lease.RequestID != "req-1" {
+			t.Fatalf("looking again soon lost the request: %+v", h.Lease)
+		}
+		ok(t, q.Done(t.Context(), h, time.Hour))
+		wake("")
+		h = wants("")
+		wake("req-2") // while it is held
+		ok(t, q.Done(t.Context(), h, time.Hour))
+		h = wants("req-2")
+		ok(t, q.Done(t.Context(), h, 0))
+		wake("")
+		wants("")
+	})
+	t.Run("a reconcile runs under its request", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		q := queue.New(open(t, 1), quiet())
+		ok(t, q.Enqueue(lb.WithRequestID(ctx, "req-3"), wake))
+		got := make(chan string, 1)
+		done := make(chan error, 1)
+		go func() {
+			done <- q.Run(ctx, lb.WorkWorker, 1, reconciler(func(ctx context.Context, _ lb.Lease) (time.Duration, error) {
+				got <- lb.RequestID(ctx)
+				return 0, nil
+			}))
+		}()
+		if id := <-got; id != "req-3" {
+			t.Fatalf("request %q", id)
+		}
+		cancel()
+		ok(t, <-done)
+	})
+}
+
+// awaited claims what is due soon.
+func awaited(t *testing.T, q *queue.Queue, kind string) *queue.Held {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		h, err := q.Claim(t.Context(), kind)
+		ok(t, err)
+		if h != nil {
+			return h
+		}
+	}
+	t.Fatalf("no %s work is due", kind)
+	return nil
+}
