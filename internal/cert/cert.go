@@ -18,6 +18,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"colonnade/internal/atomicfile"
 )
 
 // Role is what the holder of a certificate is.
@@ -155,10 +157,10 @@ func createAuthority(dir string, now time.Time) error {
 	if _, err := os.Stat(keyPath); err == nil {
 		return fs.ErrExist
 	}
-	if err := writeDurably(filepath.Join(dir, authorityCertFile), pemOf("CERTIFICATE", der), 0o644); err != nil {
+	if err := atomicfile.Write(filepath.Join(dir, authorityCertFile), pemOf("CERTIFICATE", der), 0o644); err != nil {
 		return err
 	}
-	return writeDurably(keyPath, pemOf("EC PRIVATE KEY", keyDER), 0o600)
+	return atomicfile.Write(keyPath, pemOf("EC PRIVATE KEY", keyDER), 0o600)
 }
 
 // Issue makes a key and a certificate for the holder, valid for both ends of a connection.

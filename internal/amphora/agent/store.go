@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+
+	"colonnade/internal/atomicfile"
 )
 
 // Names within the instance's directory.
@@ -19,6 +21,9 @@ const (
 	bootFile     = "boot_id"
 	haproxyDir   = "haproxy"
 )
+
+// privateMode is that of all files here: keys are inside.
+const privateMode = 0o600
 
 // store keeps what the agent was told. A file is replaced whole or not at all, also when the machine loses power.
 type store struct {
@@ -44,34 +49,12 @@ func (s store) load(name string, into any) (found bool, err error) {
 func (s store) save(name string, v any) error {
 	raw, err := json.Marshal(v)
 	if err == nil {
-		err = s.write(name, raw)
+		err = atomicfile.Write(filepath.Join(s.dir, name), raw, privateMode)
 	}
 	if err != nil {
 		return fmt.Errorf("keep %s: %w", name, err)
 	}
 	return nil
-}
-
-func (s store) write(name string, content []byte) error {
-	tmp, err := os.CreateTemp(s.dir, ".new-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }() // gone after the rename
-	if _, err = tmp.Write(content); err == nil {
-		err = tmp.Sync()
-	}
-	if err = errors.Join(err, tmp.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp.Name(), filepath.Join(s.dir, name)); err != nil {
-		return err
-	}
-	dir, err := os.Open(s.dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // bootID names this life of the instance: made anew with its directory and with every boot of its kernel.
@@ -89,5 +72,5 @@ func (s store) bootID() (string, error) {
 		return f[0], nil
 	}
 	id := uuid.NewString()
-	return id, s.write(bootFile, []byte(id+" "+machine+"\n"))
+	return id, atomicfile.Write(filepath.Join(s.dir, bootFile), []byte(id+" "+machine+"\n"), privateMode)
 }

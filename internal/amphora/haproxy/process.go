@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"colonnade/internal/atomicfile"
 	"colonnade/internal/linuxnet"
 )
 
@@ -199,11 +200,7 @@ func (b *Balancer) keep(name string, v any) error {
 
 // replace makes the file appear whole.
 func (b *Balancer) replace(name string, content []byte) error {
-	tmp := b.path(name + ".tmp")
-	if err := os.WriteFile(tmp, content, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(tmp, b.path(name))
+	return atomicfile.Replace(b.path(name), content, 0o600)
 }
 
 // lastWords is the end of HAProxy's log, for an error's text.

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"colonnade/internal/atomicfile"
 	"colonnade/internal/compute"
 )
 
@@ -59,26 +60,12 @@ func writeJSON(dir, name string, v any) error {
 	return writeFile(dir, name, append(b, '\n'))
 }
 
-// writeFile replaces a file in one step; a reader sees the old or the new one. Only root may look.
+// writeFile replaces a file in a directory that is made when missing. Only root may look.
 func writeFile(dir, name string, content []byte) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(dir, ".new-*") // mode 0600
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(dir, name))
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
+	return atomicfile.Replace(filepath.Join(dir, name), content, 0o600)
 }
 
 // checkFileName keeps what the caller sends beside the configuration, and off our own files.
