@@ -1,23 +1,23 @@
 // Package bpf holds what the programs in the kernel have in common: C headers (hash, probe frames, parsing) and, in Go,
-// loading with pinned maps and attaching with a pinned link, so that what a program does outlives the agent that
-// loaded it. It may be imported by the packages that own a program.
+// loading with pinned maps and attaching to a port's ingress, so that what a program does outlives the agent that
+// loaded it.
+//
+// Programs are attached by TCX where the kernel has it (Linux 6.6), else as a direct-action filter under clsact. All
+// else that programs and loaders use is in Linux 6.1, the kernel of Debian 12, which is the oldest they are tested on.
+//
+// It may be imported by the packages that own a program.
 package bpf
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
 )
-
-// linkPin is the name under which a directory of pins keeps the attachment.
-const linkPin = "link"
 
 // UnsupportedError says what this machine lacks.
 type UnsupportedError struct {
@@ -66,78 +66,7 @@ func Load(dir string, spec *ebpf.CollectionSpec) (*ebpf.Collection, error) {
 	return c, nil
 }
 
-// Attach puts prog at TCX ingress of the interface and pins the attachment in dir; call it inside the interface's
-// network namespace. An attachment pinned there already gets the new program in one step, with no packet between
-// the two, or is given up if it belongs to another interface.
-func Attach(dir string, prog *ebpf.Program, ifname string) error {
-	ifi, err := net.InterfaceByName(ifname)
-	if err != nil {
-		return fmt.Errorf("attach to %s: %w", ifname, err)
-	}
-	kept, err := update(dir, prog, uint32(ifi.Index))
-	if err != nil {
-		return fmt.Errorf("attach to %s: %w", ifname, err)
-	}
-	if kept {
-		return nil
-	}
-	l, err := link.AttachTCX(link.TCXOptions{Program: prog, Interface: ifi.Index, Attach: ebpf.AttachTCXIngress})
-	if errors.Is(err, ebpf.ErrNotSupported) {
-		return &UnsupportedError{Needs: "a kernel with TCX (6.6 or later)", Err: err}
-	}
-	if err != nil {
-		return fmt.Errorf("attach to %s: %w", ifname, err)
-	}
-	defer func() { _ = l.Close() }()
-	if err := l.Pin(filepath.Join(dir, linkPin)); err != nil {
-		return fmt.Errorf("attach to %s: pin: %w", ifname, err)
-	}
-	return nil
-}
-
-// update gives the pinned attachment a new program and reports whether there was one on that interface.
-func update(dir string, prog *ebpf.Program, ifindex uint32) (bool, error) {
-	l, err := link.LoadPinnedLink(filepath.Join(dir, linkPin), nil)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("open pinned link: %w", err)
-	}
-	defer func() { _ = l.Close() }()
-	info, err := l.Info()
-	if err != nil {
-		return false, fmt.Errorf("inspect pinned link: %w", err)
-	}
-	// The kernel reports index 0 once the interface is gone.
-	if tcx := info.TCX(); tcx == nil || tcx.Ifindex != ifindex {
-		return false, Detach(dir)
-	}
-	if err := l.Update(prog); err != nil {
-		return false, fmt.Errorf("replace program: %w", err)
-	}
-	return true, nil
-}
-
-// Detach ends the attachment pinned in dir at once; that there is none is no error.
-func Detach(dir string) error {
-	l, err := link.LoadPinnedLink(filepath.Join(dir, linkPin), nil)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("detach: open pinned link: %w", err)
-	}
-	defer func() { _ = l.Close() }()
-	if err := l.Unpin(); err != nil {
-		return fmt.Errorf("detach: unpin: %w", err)
-	}
-	// The kernel has nothing to detach once the interface is gone, and closing detaches too, only later.
-	_ = l.Detach()
-	return nil
-}
-
-// Remove detaches and removes dir with all pins; that there is nothing is no error.
+// Remove detaches at once and removes dir with all pins; that there is nothing is no error.
 func Remove(dir string) error {
 	if err := Detach(dir); err != nil {
 		return err

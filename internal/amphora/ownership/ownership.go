@@ -65,8 +65,10 @@ type InNamespace func(nsPath string, fn func() error) error
 
 // Program is the front-end program of one amphora. It is safe for concurrent use.
 type Program struct {
-	dir  string
-	inNS InNamespace
+	dir   string
+	inNS  InNamespace
+	opts  []bpf.Option
+	inner *ebpf.MapSpec // of a table
 
 	mu  sync.RWMutex // written by Attach and Close; a table's switch must not hold up the stamp
 	obj ownershipObjects
@@ -75,8 +77,8 @@ type Program struct {
 
 // Open loads the program with its maps pinned in pinDir, a directory on a BPF file system of this amphora's own. What
 // an earlier process pinned there is adopted and keeps its contents; the port goes on under the earlier process's
-// program until Attach.
-func Open(pinDir string, inNS InNamespace) (*Program, error) {
+// program until Attach. The options say how the program is attached.
+func Open(pinDir string, inNS InNamespace, opts ...bpf.Option) (*Program, error) {
 	spec, err := loadOwnership()
 	if err != nil {
 		return nil, err
@@ -86,7 +88,7 @@ func Open(pinDir string, inNS InNamespace) (*Program, error) {
 		return nil, fmt.Errorf("open front-end program: %w", err)
 	}
 	defer c.Close()
-	p := &Program{dir: pinDir, inNS: inNS}
+	p := &Program{dir: pinDir, inNS: inNS, opts: opts, inner: spec.Maps[ownershipMapTableNow].InnerMap}
 	if err := c.Assign(&p.obj); err != nil {
 		return nil, fmt.Errorf("open front-end program: %w", err)
 	}
@@ -104,7 +106,8 @@ func (p *Program) Attach(nsPath, ifname string, c Config) error {
 	if err := p.obj.PortConfig.Put(uint32(0), &port); err != nil {
 		return fmt.Errorf("attach front-end program: configure: %w", err)
 	}
-	if err := p.inNS(nsPath, func() error { return bpf.Attach(p.dir, p.obj.Ownership, ifname) }); err != nil {
+	err = p.inNS(nsPath, func() error { return bpf.Attach(p.dir, p.obj.Ownership, nsPath, ifname, p.opts...) })
+	if err != nil {
 		return fmt.Errorf("attach front-end program: %w", err)
 	}
 	p.own = [6]byte(c.OwnMAC)
@@ -169,11 +172,7 @@ func (p *Program) SetTable(c *distributor.Compiled) error {
 	if p.own == ([6]byte{}) {
 		return errors.New("set owner lists: the program is not attached yet")
 	}
-	spec, err := loadOwnership()
-	if err != nil {
-		return err
-	}
-	inner, err := ebpf.NewMap(spec.Maps[ownershipMapTableNow].InnerMap)
+	inner, err := ebpf.NewMap(p.inner)
 	if err != nil {
 		return fmt.Errorf("set owner lists: make map: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"colonnade/internal/amphora/ownership"
+	"colonnade/internal/bpf"
 	"colonnade/internal/bpf/bpftest"
 	"colonnade/internal/distributor"
 	"colonnade/internal/distributor/probe"
@@ -38,15 +39,15 @@ var (
 // lab is an amphora's tenant namespace with the program on its front-end port, and a client beside it.
 type lab struct {
 	prog   *ownership.Program
+	use    bpf.Option
 	dir    string
 	port   bpftest.Port
 	client string // namespace
 }
 
-func newLab(t *testing.T, sysctls ...string) *lab {
+func newLab(t *testing.T, use bpf.Option, sysctls ...string) *lab {
 	t.Helper()
-	bpftest.Require(t)
-	l := &lab{dir: bpftest.FileSystem(t) + "/a0", client: bpftest.Namespace(t)}
+	l := &lab{use: use, dir: bpftest.FileSystem(t) + "/a0", client: bpftest.Namespace(t)}
 	l.port = bpftest.Port{Namespace: bpftest.Namespace(t), Interface: "front"}
 	bpftest.Veth(t, l.port.Namespace, "front", own, l.client, "c0", clientMAC)
 	bpftest.Address(t, l.port.Namespace, "front", "198.18.0.10/24")
@@ -75,7 +76,7 @@ func newLab(t *testing.T, sysctls ...string) *lab {
 
 func (l *lab) open(t *testing.T) {
 	t.Helper()
-	p, err := ownership.Open(l.dir, linuxnet.In)
+	p, err := ownership.Open(l.dir, linuxnet.In, l.use)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -232,8 +233,10 @@ func quoting(sport, dport uint16) []byte {
 }
 
 // TestFrames: which frames the amphora keeps and whom it passes the others to.
-func TestFrames(t *testing.T) {
-	l := newLab(t)
+func TestFrames(t *testing.T) { bpftest.EachMechanism(t, testFrames) }
+
+func testFrames(t *testing.T, use bpf.Option) {
+	l := newLab(t, use)
 	accepted := l.listen(t, false)
 	_, connected := l.dial(t)
 	<-accepted
@@ -326,9 +329,11 @@ func TestFrames(t *testing.T) {
 	})
 }
 
-func TestOwnershipOfOddStates(t *testing.T) {
+func TestOwnershipOfOddStates(t *testing.T) { bpftest.EachMechanism(t, testOwnershipOfOddStates) }
+
+func testOwnershipOfOddStates(t *testing.T, use bpf.Option) {
 	t.Run("TIME_WAIT is owned", func(t *testing.T) {
-		l := newLab(t)
+		l := newLab(t, use)
 		if err := l.prog.SetTable(withOwners(t, 0, 1)); err != nil {
 			t.Fatal(err)
 		}
@@ -346,7 +351,7 @@ func TestOwnershipOfOddStates(t *testing.T) {
 		}
 	})
 	t.Run("a handshake with SYN cookies is owned", func(t *testing.T) {
-		l := newLab(t, "tcp_syncookies")
+		l := newLab(t, use, "tcp_syncookies")
 		if err := l.prog.SetTable(withOwners(t, 0, 1)); err != nil {
 			t.Fatal(err)
 		}
@@ -366,7 +371,7 @@ func TestOwnershipOfOddStates(t *testing.T) {
 		}
 	})
 	t.Run("no table yet: the kernel answers", func(t *testing.T) {
-		l := newLab(t)
+		l := newLab(t, use)
 		up := l.counted(t, func() { l.run(t, segment(distMAC, 4000, listened, bpftest.ACK)) })
 		if diff := cmp.Diff(map[string]uint64{"no_table": 1}, up); diff != "" {
 			t.Errorf("counters (-want +got)\n%s", diff)
@@ -376,8 +381,10 @@ func TestOwnershipOfOddStates(t *testing.T) {
 
 // TestLastResets sends real frames: the last of a list resets what it does not know, and frames to a foreign MAC are
 // answered by nobody.
-func TestLastResets(t *testing.T) {
-	l := newLab(t)
+func TestLastResets(t *testing.T) { bpftest.EachMechanism(t, testLastResets) }
+
+func testLastResets(t *testing.T, use bpf.Option) {
+	l := newLab(t, use)
 	l.listen(t, false)
 	if err := l.prog.SetTable(withOwners(t, 1, 0)); err != nil {
 		t.Fatal(err)

@@ -8,13 +8,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"colonnade/internal/amphora/ownership"
+	"colonnade/internal/bpf"
 	"colonnade/internal/bpf/bpftest"
 	"colonnade/internal/distributor/probe"
 	"colonnade/internal/linuxnet"
 )
 
-func TestProbes(t *testing.T) {
-	l := newLab(t)
+func TestProbes(t *testing.T) { bpftest.EachMechanism(t, testProbes) }
+
+func testProbes(t *testing.T, use bpf.Option) {
+	l := newLab(t, use)
 	asked := probe.Frame{
 		Source: distMAC, Destination: own, Type: probe.Ask, Tag: probeKey.Tag(lbID), Sequence: 41, SentNS: 12345,
 	}
@@ -115,8 +118,10 @@ func TestProbes(t *testing.T) {
 	})
 }
 
-func TestRestartOfTheAgent(t *testing.T) {
-	l := newLab(t)
+func TestRestartOfTheAgent(t *testing.T) { bpftest.EachMechanism(t, testRestartOfTheAgent) }
+
+func testRestartOfTheAgent(t *testing.T, use bpf.Option) {
+	l := newLab(t, use)
 	if err := l.prog.SetTable(withOwners(t, 0, 1)); err != nil {
 		t.Fatal(err)
 	}

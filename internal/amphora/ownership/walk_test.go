@@ -9,6 +9,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"colonnade/internal/amphora/ownership"
+	"colonnade/internal/bpf"
 	"colonnade/internal/bpf/bpftest"
 	"colonnade/internal/distributor"
 	"colonnade/internal/linuxnet"
@@ -23,15 +24,14 @@ type walkers struct {
 	ns      string
 }
 
-func newWalkers(t *testing.T, n int) *walkers {
-	bpftest.Require(t)
+func newWalkers(t *testing.T, use bpf.Option, n int) *walkers {
 	w := &walkers{ns: bpftest.Namespace(t)}
 	dir := bpftest.FileSystem(t)
 	bpftest.Address(t, w.ns, "lo", vip+"/32")
 	for i := range n {
 		ifname, pins := fmt.Sprintf("front%d", i), fmt.Sprintf("%s/a%d", dir, i)
 		bpftest.Veth(t, w.ns, ifname, [6]byte(macOf(i)), w.ns, fmt.Sprintf("peer%d", i), [6]byte{2, 0, 0, 0, 0xbb, byte(i)})
-		p, err := ownership.Open(pins, linuxnet.In)
+		p, err := ownership.Open(pins, linuxnet.In, use)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,9 @@ func (w *walkers) frames(src string, to [6]byte) (int, error) {
 
 // TestUnknownConnectionsEnd sends ACKs of unknown connections through the real programs while distributor and each
 // amphora have the old or the new table, in every combination.
-func TestUnknownConnectionsEnd(t *testing.T) {
+func TestUnknownConnectionsEnd(t *testing.T) { bpftest.EachMechanism(t, testUnknownConnectionsEnd) }
+
+func testUnknownConnectionsEnd(t *testing.T, use bpf.Option) {
 	table, err := distributor.NewTable([16]byte{5}, distributor.AffinitySourceIP, 3)
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +123,7 @@ func TestUnknownConnectionsEnd(t *testing.T) {
 		{"death", start, distributor.Vacate("a1")},
 		{"hand-over while another drains", moving, distributor.HandOver(1, amp(0))},
 	}
-	w := newWalkers(t, amphorae)
+	w := newWalkers(t, use, amphorae)
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			changed, err := tt.old.Next(tt.change)

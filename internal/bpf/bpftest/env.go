@@ -9,7 +9,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -20,7 +19,7 @@ import (
 	"colonnade/internal/linuxnet"
 )
 
-// Verdicts of a program at TCX.
+// Verdicts of a program.
 const (
 	Pass     = 0
 	Drop     = 2
@@ -35,6 +34,21 @@ func Require(t testing.TB) {
 		t.Skip(unsupported)
 	} else if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// EachMechanism runs the test with programs attached by each mechanism that the kernel has.
+func EachMechanism(t *testing.T, test func(t *testing.T, use bpf.Option)) {
+	t.Helper()
+	Require(t)
+	for _, m := range []bpf.Mechanism{bpf.TCX, bpf.Clsact} {
+		t.Run(string(m), func(t *testing.T) {
+			var unsupported *bpf.UnsupportedError
+			if err := bpf.TCXSupported(); m == bpf.TCX && errors.As(err, &unsupported) {
+				t.Skip(unsupported)
+			}
+			test(t, bpf.Use(m))
+		})
 	}
 }
 
@@ -102,24 +116,19 @@ func handle(t testing.TB, ns string) *linuxnet.Handle {
 	return h
 }
 
-// Attached returns the program that the link pinned in dir has attached, and the link's own id.
+// Attached returns the program attached from dir, and the link's own id if it is attached by one.
 func Attached(t testing.TB, dir string) (*ebpf.Program, link.ID) {
 	t.Helper()
-	l, err := link.LoadPinnedLink(filepath.Join(dir, "link"), nil)
+	a, err := bpf.Find(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = l.Close() }()
-	info, err := l.Info()
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := ebpf.NewProgramFromID(info.Program)
+	p, err := ebpf.NewProgramFromID(a.Program)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.Close() })
-	return p, info.ID
+	return p, a.Link
 }
 
 // Port is an interface that frames seem to come in by.

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"colonnade/internal/agentconf"
+	"colonnade/internal/bpf"
 	"colonnade/internal/bpf/bpftest"
 	"colonnade/internal/distributor"
 	"colonnade/internal/distributor/agent"
@@ -74,7 +75,6 @@ func (s *site) namespace(t *testing.T, role string) string {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	bpftest.Require(t)
 	s := &site{pins: filepath.Join(bpftest.FileSystem(t), "d"), dir: t.TempDir()}
 	sw := s.namespace(t, "sw")
 	check(t, linuxnet.SetSysctl(sw, "net.ipv6.conf.default.disable_ipv6", "1"), s.handles[sw].EnsureBridge("br0", nil, 1500))
@@ -213,8 +213,12 @@ func await(t *testing.T, what string, met func() bool) {
 }
 
 func TestOneLoadBalancerInNamespaces(t *testing.T) {
+	bpftest.EachMechanism(t, testOneLoadBalancerInNamespaces)
+}
+
+func testOneLoadBalancerInNamespaces(t *testing.T, use bpf.Option) {
 	s := newSite(t)
-	dp := ebpf.New(s.pins)
+	dp := ebpf.New(s.pins, use)
 	a := s.start(t, dp)
 	running := true
 	t.Cleanup(func() {
@@ -288,7 +292,7 @@ func TestOneLoadBalancerInNamespaces(t *testing.T) {
 		if diff := cmp.Diff(predicted(t, tb, nil), s.served(t)); diff != "" {
 			t.Error(diff)
 		}
-		a = s.start(t, ebpf.New(s.pins))
+		a = s.start(t, ebpf.New(s.pins, use))
 		running = true
 		echo("after")
 		if diff := cmp.Diff(before, a.Status()); diff != "" {
@@ -310,7 +314,7 @@ func TestOneLoadBalancerInNamespaces(t *testing.T) {
 			t.Error(diff)
 		}
 		check(t, a.Close())
-		a = s.start(t, ebpf.New(s.pins))
+		a = s.start(t, ebpf.New(s.pins, use))
 		if diff := cmp.Diff(swaps, status(t, a).Swaps); diff != "" {
 			t.Error("after another restart: ", diff)
 		}
@@ -351,8 +355,12 @@ type refusing struct{ distributor.Dataplane }
 func (refusing) Install(string, distributor.PortConfig) error { return errors.New("no such program") }
 
 func TestPlugIsUndoneInNamespaces(t *testing.T) {
+	bpftest.EachMechanism(t, testPlugIsUndoneInNamespaces)
+}
+
+func testPlugIsUndoneInNamespaces(t *testing.T, use bpf.Option) {
 	s := newSite(t)
-	a := s.start(t, refusing{ebpf.New(s.pins)})
+	a := s.start(t, refusing{ebpf.New(s.pins, use)})
 	defer a.Close()
 	for range 2 {
 		if _, err := a.PlugVIP(plug(stamp(1, 1, 1))); err == nil || !strings.Contains(err.Error(), "no such program") {

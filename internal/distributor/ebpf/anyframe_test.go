@@ -8,6 +8,7 @@ import (
 	"slices"
 	"testing"
 
+	"colonnade/internal/bpf"
 	"colonnade/internal/bpf/bpftest"
 	"colonnade/internal/distributor"
 	"colonnade/internal/distributor/probe"
@@ -16,8 +17,10 @@ import (
 
 // TestAnyFrame changes bytes and lengths of good frames at random: whatever comes in, nothing but ARP, probes and ICMP
 // reaches the distributor's own stack, and what is forwarded goes from the port's MAC to an amphora that holds a position.
-func TestAnyFrame(t *testing.T) {
-	l := newLab(t)
+func TestAnyFrame(t *testing.T) { bpftest.EachMechanism(t, testAnyFrame) }
+
+func testAnyFrame(t *testing.T, use bpf.Option) {
+	l := newLab(t, use)
 	c := three(t, distributor.AffinitySourceIPPort)
 	l.setTable(t, c)
 	prog, _ := bpftest.Attached(t, filepath.Join(l.dir, lbID))

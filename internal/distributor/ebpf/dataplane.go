@@ -34,14 +34,17 @@ var lbID = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
 
 // Dataplane implements distributor.Dataplane. It is safe for concurrent use.
 type Dataplane struct {
-	dir string
-	mu  sync.Mutex // guards lbs alone
-	lbs map[string]*pinned
+	dir  string
+	spec func() (*ebpf.CollectionSpec, error) // parsed once, changed by nobody
+	opts []bpf.Option
+	mu   sync.Mutex // guards lbs alone
+	lbs  map[string]*pinned
 }
 
 // pinned is what this process has open of one load balancer. Its lock is its own, because switching a table waits
 // until the kernel is done with the old one, and a third of all amphorae may die at once.
 type pinned struct {
+	of   *Dataplane
 	mu   sync.Mutex
 	dir  string
 	maps *distributorMaps // nil until first needed
@@ -50,9 +53,9 @@ type pinned struct {
 var _ distributor.Dataplane = (*Dataplane)(nil)
 
 // New makes a dataplane that keeps its pins under pinDir, a directory on a BPF file system, one subdirectory a load
-// balancer. What is pinned there already goes on and is found again.
-func New(pinDir string) *Dataplane {
-	return &Dataplane{dir: pinDir, lbs: map[string]*pinned{}}
+// balancer. What is pinned there already goes on and is found again. The options say how programs are attached.
+func New(pinDir string, opts ...bpf.Option) *Dataplane {
+	return &Dataplane{dir: pinDir, spec: sync.OnceValues(loadDistributor), opts: opts, lbs: map[string]*pinned{}}
 }
 
 // Name is "ebpf".
@@ -66,7 +69,7 @@ func (d *Dataplane) lock(lb string) (*pinned, error) {
 	d.mu.Lock()
 	p := d.lbs[lb]
 	if p == nil {
-		p = &pinned{dir: filepath.Join(d.dir, lb)}
+		p = &pinned{of: d, dir: filepath.Join(d.dir, lb)}
 		d.lbs[lb] = p
 	}
 	d.mu.Unlock()
@@ -93,11 +96,11 @@ func (p *pinned) install(port distributor.PortConfig) error {
 	if err != nil {
 		return err
 	}
-	spec, err := loadDistributor()
+	spec, err := p.of.spec()
 	if err != nil {
 		return err
 	}
-	c, err := bpf.Load(p.dir, spec)
+	c, err := bpf.Load(p.dir, spec.Copy())
 	if err != nil {
 		return err
 	}
@@ -110,11 +113,13 @@ func (p *pinned) install(port distributor.PortConfig) error {
 		_ = o.Close()
 		return fmt.Errorf("set VIPs: %w", err)
 	}
-	// The link holds the program from here on.
+	// What it is attached by holds the program from here on.
 	defer func() { _ = o.Distributor.Close() }()
 	_ = p.close()
 	p.maps = &o.distributorMaps
-	return linuxnet.In(port.NamespacePath, func() error { return bpf.Attach(p.dir, o.Distributor, port.Interface) })
+	return linuxnet.In(port.NamespacePath, func() error {
+		return bpf.Attach(p.dir, o.Distributor, port.NamespacePath, port.Interface, p.of.opts...)
+	})
 }
 
 func vipConfig(vips []string) (distributorPort, error) {
@@ -187,7 +192,7 @@ func (p *pinned) setTable(t distributor.EffectiveTable) error {
 	if err != nil {
 		return err
 	}
-	spec, err := loadDistributor()
+	spec, err := p.of.spec()
 	if err != nil {
 		return err
 	}

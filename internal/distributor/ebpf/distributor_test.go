@@ -35,17 +35,17 @@ var (
 // lab is a distributor's port with the dataplane installed on it.
 type lab struct {
 	dp   *ebpf.Dataplane
+	use  bpf.Option
 	dir  string // of the pins of all load balancers
 	port bpftest.Port
 }
 
-func newLab(t *testing.T) lab {
+func newLab(t *testing.T, use bpf.Option) lab {
 	t.Helper()
-	bpftest.Require(t)
 	ns := bpftest.Namespace(t)
 	bpftest.Veth(t, ns, "dist0", own, ns, "peer0", clientMAC)
-	l := lab{dir: bpftest.FileSystem(t), port: bpftest.Port{Namespace: ns, Interface: "dist0"}}
-	l.dp = ebpf.New(l.dir)
+	l := lab{use: use, dir: bpftest.FileSystem(t), port: bpftest.Port{Namespace: ns, Interface: "dist0"}}
+	l.dp = ebpf.New(l.dir, use)
 	l.install(t)
 	t.Cleanup(func() {
 		if err := errors.Join(l.dp.Remove(lbID), l.dp.Close()); err != nil {
@@ -115,8 +115,10 @@ func ip(src, dst string, protocol byte, payload []byte) []byte {
 }
 
 // TestFrames is the table of DESIGN §6: every kind of frame in, what becomes of it out.
-func TestFrames(t *testing.T) {
-	l := newLab(t)
+func TestFrames(t *testing.T) { bpftest.EachMechanism(t, testFrames) }
+
+func testFrames(t *testing.T, use bpf.Option) {
+	l := newLab(t, use)
 	c := three(t, distributor.AffinitySourceIPPort)
 	l.setTable(t, c)
 	unfragmented, fragmented := target(c, client, 4000), target(c, client, 0)
@@ -221,8 +223,10 @@ func (l lab) statistics(t *testing.T) distributor.Statistics {
 }
 
 // TestRowsAgree compares program and Go table over many sources: whatever differs sends flows astray.
-func TestRowsAgree(t *testing.T) {
-	l := newLab(t)
+func TestRowsAgree(t *testing.T) { bpftest.EachMechanism(t, testRowsAgree) }
+
+func testRowsAgree(t *testing.T, use bpf.Option) {
+	l := newLab(t, use)
 	for _, affinity := range []distributor.Affinity{distributor.AffinitySourceIP, distributor.AffinitySourceIPPort} {
 		t.Run("D1 "+string(affinity), func(t *testing.T) {
 			c := three(t, affinity)
@@ -238,23 +242,25 @@ func TestRowsAgree(t *testing.T) {
 	}
 }
 
-func TestLife(t *testing.T) {
+func TestLife(t *testing.T) { bpftest.EachMechanism(t, testLife) }
+
+func testLife(t *testing.T, use bpf.Option) {
 	frame := bpftest.Ethernet(own, clientMAC, bpftest.TypeIPv4, ip(client, vip, bpftest.TCP, tcp(client, vip, 4000)))
 	t.Run("no table yet: dropped and counted", func(t *testing.T) {
-		l := newLab(t)
+		l := newLab(t, use)
 		if verdict, _ := l.run(t, frame); verdict != bpftest.Drop || l.statistics(t).Dropped["no_owner"] != 1 {
 			t.Errorf("verdict %d, %+v", verdict, l.statistics(t))
 		}
 	})
 	t.Run("nobody holds a position: dropped and counted", func(t *testing.T) {
-		l := newLab(t)
+		l := newLab(t, use)
 		l.setTable(t, compiled(t, distributor.AffinitySourceIP))
 		if verdict, _ := l.run(t, frame); verdict != bpftest.Drop || l.statistics(t).Dropped["no_owner"] != 1 {
 			t.Errorf("verdict %d, %+v", verdict, l.statistics(t))
 		}
 	})
 	t.Run("S54 a swap sends the dead one's rows to the standby", func(t *testing.T) {
-		l := newLab(t)
+		l := newLab(t, use)
 		c := three(t, distributor.AffinitySourceIP)
 		row := c.RowOf(netip.MustParseAddr(client), 0)
 		dead := c.Table.Holders[c.Owner(row)].AmphoraID
@@ -267,7 +273,7 @@ func TestLife(t *testing.T) {
 		}
 	})
 	t.Run("T5 a restarted agent finds all and detaches nothing", func(t *testing.T) {
-		l := newLab(t)
+		l := newLab(t, use)
 		c := three(t, distributor.AffinitySourceIP)
 		l.setTable(t, c)
 		l.run(t, frame)
@@ -275,7 +281,7 @@ func TestLife(t *testing.T) {
 		if err := l.dp.Close(); err != nil {
 			t.Fatal(err)
 		}
-		again := lab{dp: ebpf.New(l.dir), dir: l.dir, port: l.port}
+		again := lab{dp: ebpf.New(l.dir, l.use), use: l.use, dir: l.dir, port: l.port}
 		if s := again.statistics(t); s.ForwardedPkts != 1 {
 			t.Errorf("statistics before installing again: %+v", s)
 		}
@@ -288,7 +294,7 @@ func TestLife(t *testing.T) {
 		}
 	})
 	t.Run("S50 out by the port it came in on", func(t *testing.T) {
-		l := newLab(t)
+		l := newLab(t, use)
 		c := three(t, distributor.AffinitySourceIP)
 		l.setTable(t, c)
 		pc, err := linuxnet.OpenPacket(l.port.Namespace, "peer0", bpftest.TypeIPv4)
@@ -315,7 +321,7 @@ func TestLife(t *testing.T) {
 		}
 	})
 	t.Run("S57 removed, and removed again", func(t *testing.T) {
-		l := newLab(t)
+		l := newLab(t, use)
 		for range 2 {
 			if err := l.dp.Remove(lbID); err != nil {
 				t.Fatal(err)
@@ -327,7 +333,7 @@ func TestLife(t *testing.T) {
 		l.install(t)
 	})
 	t.Run("port moved to another interface", func(t *testing.T) {
-		l := newLab(t)
+		l := newLab(t, use)
 		bpftest.Veth(t, l.port.Namespace, "dist1", foreign, l.port.Namespace, "peer1", clientMAC)
 		l.port.Interface = "dist1"
 		l.install(t)

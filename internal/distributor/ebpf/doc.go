@@ -1,5 +1,7 @@
-// Package ebpf is the dataplane of a distributor whose mechanism is a program at TCX ingress of the load balancer's
-// port, with a redirect to the same port. Maps and links are pinned, so forwarding outlives the agent.
+// Package ebpf is the dataplane of a distributor whose mechanism is a program at the ingress of the load balancer's
+// port, with a redirect to the same port. Maps and attachment outlive the agent, and so does forwarding.
+//
+// It needs Linux 6.1; from 6.6 on the program is attached by TCX, before that as a filter under clsact (package bpf).
 //
 // It may be imported by the distributor's agent and by benchmarks.
 package ebpf
