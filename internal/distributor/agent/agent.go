@@ -12,6 +12,7 @@ import (
 
 	"colonnade/internal/agentconf"
 	"colonnade/internal/distributor"
+	"colonnade/internal/distributor/ledger"
 	"colonnade/internal/health/heartbeat"
 	"colonnade/internal/lb"
 )
@@ -178,7 +179,7 @@ func (a *Agent) PlugVIP(p distributor.VIPPlug) (distributor.LBStatus, error) {
 func (a *Agent) Register(r distributor.Registrations) (distributor.LBStatus, error) {
 	c, err := distributor.Compile(r.Table) // the long part, before anything is locked
 	if err != nil {
-		return distributor.LBStatus{}, invalid("%v", err)
+		return distributor.LBStatus{}, lb.Faultf(lb.KindInvalid, "%v", err)
 	}
 	b := a.balancer(r.LBID)
 	b.mu.Lock()
@@ -233,7 +234,7 @@ func (a *Agent) balancer(lbID string) *balancer {
 	defer a.mu.Unlock()
 	b, ok := a.balancers[lbID]
 	if !ok {
-		b = &balancer{id: lbID, agent: a, rec: Record{LBID: lbID}, log: a.log.With("lb_id", lbID)}
+		b = &balancer{id: lbID, agent: a, rec: ledger.Record{LBID: lbID}, log: a.log.With("lb_id", lbID)}
 		a.balancers[lbID] = b
 	}
 	return b

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -26,6 +27,26 @@ const (
 	probeKey = "0f0e0d0c0b0a09080706050403020100"
 	vipMAC   = "02:dd:00:00:00:01"
 )
+
+const tableKey = "000102030405060708090a0b0c0d0e0f"
+
+// amp is the id of the n-th amphora of the tests, mac its front-end MAC.
+func amp(n int) string { return fmt.Sprintf("aaaaaaaa-0000-4000-8000-%012d", n) }
+func mac(n int) string { return fmt.Sprintf("02:cc:00:00:00:%02x", n) }
+
+// table has active amphorae 0… at positions 0… and standbys behind them.
+func table(version int64, active, standbys int) distributor.Table {
+	t := distributor.Table{Version: version, Key: tableKey, Rows: 256, Affinity: distributor.AffinitySourceIP}
+	for n := range active + standbys {
+		t.Holders = append(t.Holders, distributor.Holder{AmphoraID: amp(n), MAC: mac(n)})
+		if n < active {
+			t.Current.Holders = append(t.Current.Holders, n)
+		} else {
+			t.Standbys = append(t.Standbys, n)
+		}
+	}
+	return t
+}
 
 func stamp(epoch, revision, serial int64) lb.Stamp {
 	return lb.Stamp{Epoch: epoch, Revision: revision, Serial: serial}
@@ -286,4 +307,13 @@ func (w *memoryWire) say(n int, kind probe.Type, sequence uint64) {
 func (w *memoryWire) Close() error {
 	w.once.Do(func() { close(w.closed) })
 	return nil
+}
+
+func compile(t *testing.T, tb distributor.Table) *distributor.Compiled {
+	t.Helper()
+	c, err := distributor.Compile(tb)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"colonnade/internal/distributor"
+	"colonnade/internal/distributor/ledger"
 	"colonnade/internal/lb"
 )
 
@@ -20,11 +21,11 @@ type balancer struct {
 	log   *slog.Logger
 
 	mu       sync.Mutex
-	rec      Record
+	rec      ledger.Record
 	plugged  bool                  // the port is in its place, as far as this process knows
 	set      bool                  // the dataplane has the record's table∘swaps, as far as this process knows
 	compiled *distributor.Compiled // of rec.Table
-	silent   Silence
+	silent   ledger.Silence
 	prober   *prober
 	// told are the swaps that are on disk; nobody hears of others (see decide).
 	told    []distributor.Swap
@@ -130,7 +131,7 @@ func (b *balancer) startProber(port distributor.PortConfig, p distributor.VIPPlu
 	b.prober = pr
 	b.watch()
 	b.agent.probers.Go(func() {
-		if err := pr.run(b.agent.ctx, func(s Silence) { b.hear(pr, s) }); err != nil {
+		if err := pr.run(b.agent.ctx, func(s ledger.Silence) { b.hear(pr, s) }); err != nil {
 			b.agent.fail(fmt.Errorf("probe amphorae of load balancer %s: %w", b.id, err))
 		}
 	})
@@ -171,7 +172,7 @@ func (b *balancer) register(r distributor.Registrations, c *distributor.Compiled
 		}
 	}
 	next := b.rec
-	next.Table, next.Swaps = &r, Pending(r.Table, b.rec.Swaps)
+	next.Table, next.Swaps = &r, ledger.Pending(r.Table, b.rec.Swaps)
 	if err := b.agent.parts.Dataplane.SetTable(b.id, c.Effective(next.Swaps)); err != nil {
 		return fmt.Errorf("install table %d of load balancer %s: %w", r.Table.Version, b.id, err)
 	}
@@ -187,7 +188,7 @@ func (b *balancer) register(r distributor.Registrations, c *distributor.Compiled
 }
 
 // hear takes what a prober knows now.
-func (b *balancer) hear(from *prober, s Silence) {
+func (b *balancer) hear(from *prober, s ledger.Silence) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.prober != from {
@@ -212,7 +213,7 @@ func (b *balancer) decide() bool {
 	if b.compiled == nil {
 		return false
 	}
-	due := Decide(b.compiled, b.rec.Swaps, b.silent)
+	due := ledger.Decide(b.compiled, b.rec.Swaps, b.silent)
 	if len(due) == 0 {
 		return b.unsaved && b.saveAgain() == nil
 	}
@@ -239,7 +240,7 @@ func (b *balancer) decide() bool {
 
 // save makes next the record, which is in effect already, and writes it. A write that fails is repeated with the next
 // call and by decide.
-func (b *balancer) save(next Record) error {
+func (b *balancer) save(next ledger.Record) error {
 	b.rec = next
 	if err := b.agent.store.Save(next); err != nil {
 		if !b.unsaved {
@@ -270,7 +271,7 @@ func (b *balancer) unplug(s lb.Stamp) error {
 	if err := b.takeBack(); err != nil {
 		return err
 	}
-	err := b.save(Record{LBID: b.id, Deleted: &s, DeletedAtUnixMS: b.agent.parts.Now().UnixMilli()})
+	err := b.save(ledger.Record{LBID: b.id, Deleted: &s, DeletedAtUnixMS: b.agent.parts.Now().UnixMilli()})
 	if err == nil {
 		b.log.Info("vip unplugged", "epoch", s.Epoch)
 		b.agent.changed()
@@ -308,7 +309,7 @@ func (b *balancer) publish() distributor.LBStatus {
 	}
 	if b.compiled != nil {
 		s.Positions = b.compiled.Positions(b.rec.Swaps)
-		s.Swaps = append(s.Swaps, Pending(b.compiled.Table, b.told)...)
+		s.Swaps = append(s.Swaps, ledger.Pending(b.compiled.Table, b.told)...)
 	}
 	s.Silent = append(s.Silent, slices.Sorted(maps.Keys(b.silent))...)
 	b.status.Store(&s)

@@ -1,6 +1,10 @@
 package agent
 
-import "time"
+import (
+	"time"
+
+	"colonnade/internal/distributor/ledger"
+)
 
 // The probing rhythm: three unanswered in a row make an amphora silent after about 150 ms.
 const (
@@ -52,7 +56,7 @@ func (l *Liveness) Tick(now time.Time) (seq uint64) {
 			s.answered = l.seq
 		}
 		if s.reason == "" && l.seq-s.answered >= MaxUnanswered {
-			s.reason, s.alive = ReasonProbe, l.seq
+			s.reason, s.alive = ledger.ReasonProbe, l.seq
 		}
 	}
 	l.seq++
@@ -81,14 +85,14 @@ func (l *Liveness) Down(id string, number uint64) (changed bool) {
 		return false
 	}
 	s.lastDown, s.alive = number, l.seq
-	changed = s.reason != ReasonDown
-	s.reason = ReasonDown
+	changed = s.reason != ledger.ReasonDown
+	s.reason = ledger.ReasonDown
 	return changed
 }
 
 // Silent returns who is silent, and why.
-func (l *Liveness) Silent() Silence {
-	out := Silence{}
+func (l *Liveness) Silent() ledger.Silence {
+	out := ledger.Silence{}
 	for id, s := range l.subjects {
 		if s.reason != "" {
 			out[id] = s.reason

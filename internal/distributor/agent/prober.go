@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"colonnade/internal/distributor"
+	"colonnade/internal/distributor/ledger"
 	"colonnade/internal/distributor/probe"
 )
 
@@ -59,10 +60,10 @@ const maxBacklog = 256
 // run probes until ctx ends or stop is called, and returns nil then. hear gets who is silent whenever that changes, and
 // with every round as long as somebody is: what could not be done about it is tried again. It runs beside the rounds,
 // because switching tables and writing to disk take time in which others may fall silent.
-func (p *prober) run(ctx context.Context, hear func(Silence)) error {
+func (p *prober) run(ctx context.Context, hear func(ledger.Silence)) error {
 	defer context.AfterFunc(ctx, p.stop)()
 	defer p.stop()
-	latest := make(chan Silence, 1)
+	latest := make(chan ledger.Silence, 1)
 	var hearing sync.WaitGroup
 	hearing.Go(func() {
 		for s := range latest {
@@ -71,7 +72,7 @@ func (p *prober) run(ctx context.Context, hear func(Silence)) error {
 	})
 	defer hearing.Wait()
 	defer close(latest)
-	return p.rounds(func(s Silence) {
+	return p.rounds(func(s ledger.Silence) {
 		select { // what was not heard yet is out of date
 		case <-latest:
 		default:
@@ -80,13 +81,13 @@ func (p *prober) run(ctx context.Context, hear func(Silence)) error {
 	})
 }
 
-func (p *prober) rounds(tell func(Silence)) error {
+func (p *prober) rounds(tell func(ledger.Silence)) error {
 	next := p.now()
 	// Numbers begin above those of every earlier prober with this key, as long as the clock is not set back by more
 	// than the agent was away.
 	live := NewLiveness(uint64(next.UnixNano()))
 	var watched *map[[6]byte]string
-	told := Silence{}
+	told := ledger.Silence{}
 	buf := make([]byte, 256)
 	failed, backlog := 0, 0
 	for {

@@ -16,6 +16,7 @@ import (
 	"colonnade/internal/agentconf"
 	"colonnade/internal/distributor"
 	"colonnade/internal/distributor/agent"
+	"colonnade/internal/distributor/ledger"
 	"colonnade/internal/distributor/probe"
 )
 
@@ -79,7 +80,7 @@ func TestSwap(t *testing.T) {
 		if len(s.Swaps) != 1 {
 			t.Fatalf("swaps %v", s.Swaps)
 		}
-		want := distributor.Swap{Seq: 1, Position: 1, AmphoraID: amp(1), StandbyID: amp(3), Reason: agent.ReasonProbe, AtUnixMS: s.Swaps[0].AtUnixMS}
+		want := distributor.Swap{Seq: 1, Position: 1, AmphoraID: amp(1), StandbyID: amp(3), Reason: ledger.ReasonProbe, AtUnixMS: s.Swaps[0].AtUnixMS}
 		if diff := cmp.Diff([]distributor.Swap{want}, s.Swaps); diff != "" {
 			t.Error(diff)
 		}
@@ -138,7 +139,7 @@ func TestItsOwnWordSwapsAtOnce(t *testing.T) {
 		m.wires[0].say(2, probe.Down, 1)
 		synctest.Wait() // no time passes
 		wantTargets(t, m, 0, 1, 3)
-		if s := status(t, a); len(s.Swaps) != 1 || s.Swaps[0].Reason != agent.ReasonDown {
+		if s := status(t, a); len(s.Swaps) != 1 || s.Swaps[0].Reason != ledger.ReasonDown {
 			t.Errorf("swaps %v", s.Swaps)
 		}
 	})

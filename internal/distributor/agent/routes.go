@@ -7,6 +7,7 @@ import (
 
 	"colonnade/internal/agentrest"
 	"colonnade/internal/distributor"
+	"colonnade/internal/distributor/ledger"
 	"colonnade/internal/lb"
 )
 
@@ -23,7 +24,7 @@ func Routes(a *Agent) []agentrest.Route {
 			Request: distributor.VIPPlug{}, Response: distributor.LBStatus{}, Refusals: []agentrest.Refusal{stale},
 			Handle: func(_ context.Context, r *http.Request, body any) (any, error) {
 				p := *body.(*distributor.VIPPlug)
-				if err := validatePlug(r.PathValue("lb_id"), p); err != nil {
+				if err := ledger.ValidatePlug(r.PathValue("lb_id"), p); err != nil {
 					return nil, err
 				}
 				return answer(a.PlugVIP(p))
@@ -35,7 +36,7 @@ func Routes(a *Agent) []agentrest.Route {
 			Query:   []string{"epoch", "revision", "serial"}, Refusals: []agentrest.Refusal{stale},
 			Handle: func(_ context.Context, r *http.Request, _ any) (any, error) {
 				id := r.PathValue("lb_id")
-				if err := checkLBID(id); err != nil {
+				if err := ledger.CheckLBID(id); err != nil {
 					return nil, err
 				}
 				stamp, err := queryStamp(r)
@@ -51,7 +52,7 @@ func Routes(a *Agent) []agentrest.Route {
 			Request: distributor.Registrations{}, Response: distributor.LBStatus{}, Refusals: []agentrest.Refusal{stale, swapped},
 			Handle: func(_ context.Context, r *http.Request, body any) (any, error) {
 				t := *body.(*distributor.Registrations)
-				if err := validateTable(r.PathValue("lb_id"), t); err != nil {
+				if err := ledger.ValidateTable(r.PathValue("lb_id"), t); err != nil {
 					return nil, err
 				}
 				return answer(a.Register(t))
@@ -94,8 +95,8 @@ func queryStamp(r *http.Request) (s lb.Stamp, err error) {
 		into *int64
 	}{{"epoch", &s.Epoch}, {"revision", &s.Revision}, {"serial", &s.Serial}} {
 		if *f.into, err = strconv.ParseInt(q.Get(f.name), 10, 64); err != nil {
-			return s, invalid("%s %q: not a number", f.name, q.Get(f.name))
+			return s, lb.Faultf(lb.KindInvalid, "%s %q: not a number", f.name, q.Get(f.name))
 		}
 	}
-	return s, checkStampValues(s)
+	return s, ledger.CheckStamp(s)
 }

@@ -11,15 +11,20 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"colonnade/internal/atomicfile"
+	"colonnade/internal/distributor/ledger"
 )
 
 // Names within the instance's directory.
 const (
 	recordsDir = "loadbalancers"
 	bootIDFile = "boot_id"
-	tempPrefix = ".new-"
 	brokenExt  = ".broken"
 )
+
+// privateMode is that of all files here.
+const privateMode = 0o600
 
 // tombstoneLife is far longer than any call can be late.
 const tombstoneLife = 24 * time.Hour
@@ -49,13 +54,13 @@ func (s *Store) BootID() (string, error) {
 		return "", fmt.Errorf("read boot id: %w", err)
 	}
 	id := uuid.NewString()
-	return id, writeDurably(path, []byte(id+"\n"))
+	return id, atomicfile.Write(path, []byte(id+"\n"), privateMode)
 }
 
 // Load reads all records. Files that a crash left half written are removed: the renamed one beside them is whole. A
 // file that is not readable for another reason is set aside, so that one bad sector does not take the other load
 // balancers' state; its load balancer is unknown until it is plugged again, while its dataplane goes on.
-func (s *Store) Load(now time.Time) (records []Record, broken []string, err error) {
+func (s *Store) Load(now time.Time) (records []ledger.Record, broken []string, err error) {
 	dir := filepath.Join(s.dir, recordsDir)
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -64,7 +69,7 @@ func (s *Store) Load(now time.Time) (records []Record, broken []string, err erro
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		switch {
-		case strings.HasPrefix(e.Name(), tempPrefix):
+		case strings.HasPrefix(e.Name(), atomicfile.TempPrefix):
 			if err := os.Remove(path); err != nil {
 				return nil, nil, fmt.Errorf("load state: %w", err)
 			}
@@ -72,7 +77,7 @@ func (s *Store) Load(now time.Time) (records []Record, broken []string, err erro
 		case filepath.Ext(e.Name()) != ".json":
 			continue
 		}
-		var r Record
+		var r ledger.Record
 		b, err := os.ReadFile(path)
 		if err == nil {
 			err = json.Unmarshal(b, &r)
@@ -95,43 +100,11 @@ func (s *Store) Load(now time.Time) (records []Record, broken []string, err erro
 	return records, broken, nil
 }
 
-// Save writes one record.
-func (s *Store) Save(r Record) error {
+// Save writes one record. Keys are inside: the file is for the owner alone.
+func (s *Store) Save(r ledger.Record) error {
 	b, err := json.Marshal(r)
 	if err != nil {
 		return fmt.Errorf("save state of %s: %w", r.LBID, err)
 	}
-	return writeDurably(filepath.Join(s.dir, recordsDir, r.LBID+".json"), b)
-}
-
-// writeDurably makes path appear with its whole content or not at all. Keys are inside, so it is for the owner alone.
-func writeDurably(path string, content []byte) error {
-	tmp, err := os.CreateTemp(filepath.Dir(path), tempPrefix+"*") // mode 0600
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }() // gone after the rename
-	if _, err = tmp.Write(content); err == nil {
-		err = tmp.Sync()
-	}
-	err = errors.Join(err, tmp.Close())
-	if err == nil {
-		err = os.Rename(tmp.Name(), path)
-	}
-	if err == nil {
-		err = syncDir(filepath.Dir(path))
-	}
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
-}
-
-// syncDir makes a rename in dir durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return atomicfile.Write(filepath.Join(s.dir, recordsDir, r.LBID+".json"), b, privateMode)
 }

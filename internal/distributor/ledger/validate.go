@@ -1,4 +1,4 @@
-package agent
+package ledger
 
 import (
 	"encoding/hex"
@@ -23,8 +23,8 @@ const (
 
 func invalid(format string, args ...any) error { return lb.Faultf(lb.KindInvalid, format, args...) }
 
-// validatePlug checks every field before any of them is used.
-func validatePlug(pathID string, p distributor.VIPPlug) error {
+// ValidatePlug checks every field before any of them is used.
+func ValidatePlug(pathID string, p distributor.VIPPlug) error {
 	if err := checkTarget(pathID, p.LBID, p.Stamp); err != nil {
 		return err
 	}
@@ -72,8 +72,8 @@ func validatePlug(pathID string, p distributor.VIPPlug) error {
 	return checkKey("probe_key", p.ProbeKey)
 }
 
-// validateTable checks every field; what it lets through can be compiled.
-func validateTable(pathID string, r distributor.Registrations) error {
+// ValidateTable checks every field; what it lets through can be compiled.
+func ValidateTable(pathID string, r distributor.Registrations) error {
 	if err := checkTarget(pathID, r.LBID, r.Stamp); err != nil {
 		return err
 	}
@@ -102,23 +102,25 @@ func validateTable(pathID string, r distributor.Registrations) error {
 }
 
 func checkTarget(pathID, bodyID string, s lb.Stamp) error {
-	if err := checkLBID(pathID); err != nil {
+	if err := CheckLBID(pathID); err != nil {
 		return err
 	}
 	if bodyID != pathID {
 		return invalid("lb_id %q: the path names %s", bodyID, pathID)
 	}
-	return checkStampValues(s)
+	return CheckStamp(s)
 }
 
-func checkLBID(id string) error {
+// CheckLBID refuses what is not a UUID in its one canonical form.
+func CheckLBID(id string) error {
 	if !isUUID(id) {
 		return invalid("lb_id %q: not a UUID", id)
 	}
 	return nil
 }
 
-func checkStampValues(s lb.Stamp) error {
+// CheckStamp refuses values that no sender can have.
+func CheckStamp(s lb.Stamp) error {
 	if s.Epoch < 1 || s.Revision < 0 || s.Serial < 0 {
 		return invalid("stamp: epoch %d, revision %d, serial %d: epochs begin at 1, none is negative", s.Epoch, s.Revision, s.Serial)
 	}

@@ -1,4 +1,4 @@
-package agent_test
+package ledger_test
 
 import (
 	"fmt"
@@ -8,7 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"colonnade/internal/distributor"
-	"colonnade/internal/distributor/agent"
+	"colonnade/internal/distributor/ledger"
 )
 
 const tableKey = "000102030405060708090a0b0c0d0e0f"
@@ -47,54 +47,54 @@ func TestDecide(t *testing.T) {
 	vacant.Current.Holders[1] = distributor.Vacant
 	taken := table(2, 3, 1)
 	taken.TakenSwap = 7
-	probe, down := agent.ReasonProbe, agent.ReasonDown
+	probe, down := ledger.ReasonProbe, ledger.ReasonDown
 	for _, c := range []struct {
 		name   string
 		table  distributor.Table
 		swaps  []distributor.Swap
-		silent agent.Silence
+		silent ledger.Silence
 		want   []distributor.Swap
 	}{
 		{"nobody silent", table(1, 3, 1), nil, nil, nil},
-		{"S54 one silent", table(1, 3, 1), nil, agent.Silence{amp(1): probe}, []distributor.Swap{swap(1, 1, 1, 3, probe)}},
-		{"its own word", table(1, 3, 1), nil, agent.Silence{amp(0): down}, []distributor.Swap{swap(1, 0, 0, 3, down)}},
+		{"S54 one silent", table(1, 3, 1), nil, ledger.Silence{amp(1): probe}, []distributor.Swap{swap(1, 1, 1, 3, probe)}},
+		{"its own word", table(1, 3, 1), nil, ledger.Silence{amp(0): down}, []distributor.Swap{swap(1, 0, 0, 3, down)}},
 		{
 			"D4 standby k serves the k-th dead position", table(1, 4, 2), nil,
-			agent.Silence{amp(3): probe, amp(1): down},
+			ledger.Silence{amp(3): probe, amp(1): down},
 			[]distributor.Swap{swap(1, 1, 1, 4, down), swap(2, 3, 3, 5, probe)},
 		},
 		{
 			"no more swaps than standbys", table(1, 5, 1), nil,
-			agent.Silence{amp(1): probe, amp(2): probe},
+			ledger.Silence{amp(1): probe, amp(2): probe},
 			[]distributor.Swap{swap(1, 1, 1, 5, probe)},
 		},
 		{
 			"a silent standby is passed over", table(1, 3, 2), nil,
-			agent.Silence{amp(3): probe, amp(0): probe},
+			ledger.Silence{amp(3): probe, amp(0): probe},
 			[]distributor.Swap{swap(1, 0, 0, 4, probe)},
 		},
-		{"half are silent", table(1, 3, 1), nil, agent.Silence{amp(0): probe, amp(1): probe}, []distributor.Swap{swap(1, 0, 0, 3, probe)}},
-		{"more than half are silent", table(1, 2, 1), nil, agent.Silence{amp(0): probe, amp(1): probe}, nil},
-		{"swapped already", table(1, 3, 1), []distributor.Swap{swap(1, 1, 1, 3, probe)}, agent.Silence{amp(1): probe}, nil},
+		{"half are silent", table(1, 3, 1), nil, ledger.Silence{amp(0): probe, amp(1): probe}, []distributor.Swap{swap(1, 0, 0, 3, probe)}},
+		{"more than half are silent", table(1, 2, 1), nil, ledger.Silence{amp(0): probe, amp(1): probe}, nil},
+		{"swapped already", table(1, 3, 1), []distributor.Swap{swap(1, 1, 1, 3, probe)}, ledger.Silence{amp(1): probe}, nil},
 		{
 			"the standby that serves falls silent too", table(1, 3, 2),
 			[]distributor.Swap{swap(1, 1, 1, 3, probe)},
-			agent.Silence{amp(3): probe},
+			ledger.Silence{amp(3): probe},
 			[]distributor.Swap{swap(2, 1, 3, 4, probe)},
 		},
-		{"never swapped back", table(1, 3, 1), []distributor.Swap{swap(1, 1, 1, 3, probe)}, agent.Silence{amp(3): probe}, nil},
-		{"vacant position", vacant, nil, agent.Silence{amp(1): probe}, nil},
-		{"counting goes on where the table's memory ends", taken, nil, agent.Silence{amp(2): probe}, []distributor.Swap{swap(8, 2, 2, 3, probe)}},
+		{"never swapped back", table(1, 3, 1), []distributor.Swap{swap(1, 1, 1, 3, probe)}, ledger.Silence{amp(3): probe}, nil},
+		{"vacant position", vacant, nil, ledger.Silence{amp(1): probe}, nil},
+		{"counting goes on where the table's memory ends", taken, nil, ledger.Silence{amp(2): probe}, []distributor.Swap{swap(8, 2, 2, 3, probe)}},
 		{
 			"swaps that the table has taken in count no more", taken,
 			[]distributor.Swap{swap(7, 0, 9, 3, probe)},
-			agent.Silence{amp(2): probe},
+			ledger.Silence{amp(2): probe},
 			[]distributor.Swap{swap(8, 2, 2, 3, probe)},
 		},
-		{"a stranger's silence", table(1, 3, 1), nil, agent.Silence{amp(20): probe}, nil},
+		{"a stranger's silence", table(1, 3, 1), nil, ledger.Silence{amp(20): probe}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, agent.Decide(compile(t, c.table), c.swaps, c.silent)); diff != "" {
+			if diff := cmp.Diff(c.want, ledger.Decide(compile(t, c.table), c.swaps, c.silent)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -111,16 +111,16 @@ func TestDecideProperties(t *testing.T) {
 		tb.TakenSwap = rapid.Int64Range(0, 5).Draw(t, "taken")
 		c := compile(t, tb)
 		var swaps []distributor.Swap
-		silent := agent.Silence{}
+		silent := ledger.Silence{}
 		for range rapid.IntRange(1, 30).Draw(t, "steps") {
 			who := amp(rapid.IntRange(0, all-1).Draw(t, "who"))
 			if silent[who] != "" {
 				delete(silent, who)
 			} else {
-				silent[who] = agent.ReasonProbe
+				silent[who] = ledger.ReasonProbe
 			}
 			before := c.Positions(swaps)
-			due := agent.Decide(c, swaps, silent)
+			due := ledger.Decide(c, swaps, silent)
 			if len(due) > 0 && 2*len(silent) > all {
 				t.Fatalf("%d of %d are silent, and yet %v", len(silent), all, due)
 			}
@@ -149,7 +149,7 @@ func TestDecideProperties(t *testing.T) {
 				served[s.StandbyID] = true
 				next++
 			}
-			if again := agent.Decide(c, swaps, silent); len(again) > 0 {
+			if again := ledger.Decide(c, swaps, silent); len(again) > 0 {
 				t.Fatalf("decided %v, and then %v with nothing changed", due, again)
 			}
 			for p, pos := range c.Positions(swaps) {

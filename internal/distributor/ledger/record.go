@@ -1,4 +1,6 @@
-package agent
+// Package ledger is what a distributor remembers of its load balancers and what follows from that: which requests are
+// valid, which are late, and which swaps are due. It does no I/O, so that every kind of distributor agrees on it.
+package ledger
 
 import (
 	"bytes"
@@ -8,7 +10,7 @@ import (
 	"colonnade/internal/lb"
 )
 
-// Record is what the agent keeps of one load balancer, on disk too.
+// Record is what a distributor keeps of one load balancer, on disk too.
 type Record struct {
 	LBID string `json:"lb_id"`
 	// Plug and Table are the last ones applied, nil before the first and after the deletion.
