@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -26,6 +27,8 @@ const (
 	// attempt is one SYN: an answer within it counts, a retransmission (after 1 s) does not.
 	attempt  = 900 * time.Millisecond
 	synEvery = 5 * time.Millisecond
+	// resetWait is how long the victim's connections may take to end after the cluster is whole.
+	resetWait = 3 * time.Second
 )
 
 func main() {
@@ -99,6 +102,8 @@ func (b *bench) measure(binary string) (err error) {
 		b.figure("T2", "power_cut_connections_of_others_broken", float64(power.broken), "connections", "0"),
 		b.figure("T2", "haproxy_killed_connections_of_others_broken", float64(haproxy.broken), "connections", "0"),
 		b.figure("T2", "connections_of_others_watched", float64(power.watched+haproxy.watched), "connections", ""),
+		b.figure("T2", "power_cut_victims_connections_reset_p99", report.Quantile(power.reset, 0.99), "ms", "≤ 1 s"),
+		b.figure("T2", "power_cut_victims_connections_hung", float64(power.hung), "connections", "0"),
 		b.figure("T18", "power_cut_cluster_whole_p50", report.Quantile(power.whole, 0.5), "s", ""),
 		b.figure("T18", "power_cut_cluster_whole_p99", report.Quantile(power.whole, 0.99), "s", "≤ 2 s"),
 		b.figure("T18", "haproxy_killed_cluster_whole_p99", report.Quantile(haproxy.whole, 0.99), "s", "≤ 2 s"),
@@ -116,6 +121,10 @@ type result struct {
 	refused int
 	broken  int
 	watched int
+	// reset holds the ms from the kill until the victim's own connections knew; hung counts those that did not learn it.
+	reset    []float64
+	hung     int
+	endedNow int // flows of the present death counted so far
 }
 
 func (b *bench) deaths(ctx context.Context, kind string, kill func(id string) error) (result, error) {
@@ -128,6 +137,21 @@ func (b *bench) deaths(ctx context.Context, kind string, kill func(id string) er
 			kind, i+1, b.runs, r.gap[i], r.whole[i], r.refused, r.broken)
 	}
 	return r, nil
+}
+
+// ended counts how one flow ended.
+func (r *result) ended(end traffic.FlowEnd, owned []netip.Addr, killed time.Time) {
+	r.endedNow++
+	switch {
+	case !slices.Contains(owned, end.Flow.Source):
+		if end.Reason != traffic.FlowAlive {
+			r.broken++
+		}
+	case end.Reason == traffic.FlowReset || end.Reason == traffic.FlowClosed:
+		r.reset = append(r.reset, float64(end.At.Sub(killed).Microseconds())/1000)
+	default:
+		r.hung++
+	}
 }
 
 // syn is one attempt to connect.
@@ -160,8 +184,8 @@ func (b *bench) death(ctx context.Context, position int, kill func(id string) er
 	}
 	flowCtx, stopFlows := context.WithCancel(ctx)
 	defer stopFlows()
-	ends := make(chan traffic.FlowEnd, len(others))
-	for _, source := range others {
+	ends := make(chan traffic.FlowEnd, len(b.internet.Sources))
+	for _, source := range b.internet.Sources {
 		f, err := traffic.OpenFlow(ctx, b.internet.Dial, source, b.service.Echo(), 20*time.Millisecond)
 		if err != nil {
 			return err
@@ -201,12 +225,19 @@ func (b *bench) death(ctx context.Context, position int, kill func(id string) er
 		gap = float64(last.Sub(killed).Microseconds()) / 1000
 	}
 	r.gap = append(r.gap, gap)
-	stopFlows()
-	for range others {
-		if end := <-ends; end.Reason != traffic.FlowAlive {
-			r.broken++
+	// The victim's own flows have had their end by now, or hang until they time out.
+	for range owned {
+		select {
+		case end := <-ends:
+			r.ended(end, owned, killed)
+		case <-time.After(resetWait):
 		}
 	}
+	stopFlows()
+	for range len(b.internet.Sources) - r.endedNow {
+		r.ended(<-ends, owned, killed)
+	}
+	r.endedNow = 0
 	return nil
 }
 
