@@ -5,6 +5,8 @@ export CGO_ENABLED ?= 0
 
 # What runs load balancers and what builds the kernel programs.
 RUN_PACKAGES := haproxy nftables iproute2 ca-certificates
+# The second database that the tests run on; each test program starts its own server.
+TEST_PACKAGES := postgresql
 GENERATE_PACKAGES := clang-14 llvm-14 libbpf-dev linux-libc-dev
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
 LINT_BIN := build/tools/golangci-lint-v2.5.0
@@ -18,20 +20,24 @@ help: ## list the targets
 packages:
 	@tools/install-packages $(RUN_PACKAGES)
 
+.PHONY: test-packages
+test-packages: packages
+	@tools/install-packages $(TEST_PACKAGES)
+
 .PHONY: build
 build: ## build bin/colonnade and bin/colonnade-agent
 	go build -trimpath -ldflags='-s -w' -o bin/ ./cmd/...
 
 .PHONY: test
-test: packages build ## run every test (needs root)
+test: test-packages build ## run every test (needs root)
 	go test -timeout $(TEST_TIMEOUT) ./...
 
 .PHONY: test-long
-test-long: packages build ## run every test at full length: more histories, every crash point, fuzzing seeds
+test-long: test-packages build ## run every test at full length: more histories, every crash point, fuzzing seeds
 	COLONNADE_LONG=1 go test -timeout 90m ./...
 
 .PHONY: race
-race: packages build ## run the tests of concurrent packages under the race detector
+race: test-packages build ## run the tests of concurrent packages under the race detector
 	@tools/install-packages gcc libc6-dev
 	CGO_ENABLED=1 go test -race -short -timeout $(TEST_TIMEOUT) ./internal/...
 

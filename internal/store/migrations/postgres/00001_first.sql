@@ -279,21 +279,3 @@ CREATE TABLE work_queue (
     PRIMARY KEY (kind, key)
 );
 CREATE INDEX work_queue_key ON work_queue (key);
-
--- +goose Down
-DROP TABLE work_queue;
-DROP TABLE event;
-DROP TABLE port;
-DROP TABLE subnet;
-DROP TABLE network;
-DROP TABLE listener_statistics;
-DROP TABLE instance_health;
-DROP TABLE amphora_port;
-DROP TABLE amphora;
-DROP TABLE cluster;
-DROP TABLE distributor;
-DROP TABLE health_monitor;
-DROP TABLE member;
-DROP TABLE listener;
-DROP TABLE pool;
-DROP TABLE load_balancer;

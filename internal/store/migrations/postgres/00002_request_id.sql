@@ -1,6 +1,3 @@
 -- +goose Up
 -- The API request that enqueued the work; '' when none did.
 ALTER TABLE work_queue ADD COLUMN request_id TEXT NOT NULL DEFAULT '';
-
--- +goose Down
-ALTER TABLE work_queue DROP COLUMN request_id;
