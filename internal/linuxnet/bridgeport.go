@@ -80,14 +80,15 @@ type FDBEntry struct {
 	Static bool // neither learned nor the bridge's own
 }
 
-// FDB lists the forwarding entries of all bridges, the bridges' own addresses left out.
+// FDB lists the forwarding entries of all bridges, the bridges' own addresses left out, and so what is kept for VLANs: a
+// kernel that can filter by VLAN repeats each entry for the VLAN that every port begins with.
 func (h *Handle) FDB() ([]FDBEntry, error) {
 	var out []FDBEntry
 	err := retryDump(func() error {
 		ns, err := h.nl.NeighList(0, unix.AF_BRIDGE)
 		out = out[:0]
 		for _, n := range ns {
-			if n.State&netlink.NUD_PERMANENT == 0 && n.MasterIndex != 0 {
+			if n.State&netlink.NUD_PERMANENT == 0 && n.MasterIndex != 0 && n.Vlan == 0 {
 				out = append(out, FDBEntry{Port: n.LinkIndex, MAC: n.HardwareAddr, Static: n.State&netlink.NUD_NOARP != 0})
 			}
 		}
