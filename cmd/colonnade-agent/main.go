@@ -17,6 +17,7 @@ import (
 	"colonnade/internal/agentrun"
 	amphora "colonnade/internal/amphora/agent"
 	distributor "colonnade/internal/distributor/agent"
+	"colonnade/internal/logging"
 )
 
 type arguments struct {
@@ -94,5 +95,5 @@ func (c common) log(conf agentconf.Config) *slog.Logger {
 	if c.Debug {
 		level = slog.LevelDebug
 	}
-	return slog.New(slog.NewJSONHandler(os.Stderr, &slog.HandlerOptions{Level: level})).With(conf.Kind+"_id", conf.ID)
+	return logging.New(os.Stderr, level, "json").With(conf.Kind+"_id", conf.ID)
 }

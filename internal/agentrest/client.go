@@ -11,11 +11,13 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
 	"colonnade/internal/agentconf"
 	"colonnade/internal/cert"
+	"colonnade/internal/lb"
 )
 
 // Target is one agent: whom we mean, and where it is.
@@ -42,9 +44,25 @@ type Client struct {
 	bundle func() (cert.Bundle, error)
 	now    func() time.Time
 
+	observe func(Call)
+
 	mu     sync.Mutex
 	agents map[Target]*http.Client
 }
+
+// Call is one call as it went.
+type Call struct {
+	Role      cert.Role // of the agent
+	Method    string
+	Operation string // the path without ids: "document", "loadbalancers/vip"
+	// Status is the answer's; 0 when there was none, for the reason in Err.
+	Status int
+	Err    error
+	Took   time.Duration
+}
+
+// Observe has f told of every call. It is to be called before the first one.
+func (c *Client) Observe(f func(Call)) { c.observe = f }
 
 // NewClient makes a client that shows the certificate that bundle returns; it is asked anew for each agent, so a
 // rotated certificate is used from the next Forget or new agent on.
@@ -99,9 +117,43 @@ func (c *Client) Forget(t Target) {
 	}
 }
 
-// Do calls the agent; in nil sends no body, out nil ignores the answer's. The caller's ctx carries the deadline. An
-// answer other than 2xx is a *StatusError.
+// RequestIDHeader tells an agent which API request its call is for.
+const RequestIDHeader = "X-OpenStack-Request-ID"
+
+// Do calls the agent; in nil sends no body, out nil ignores the answer's. The caller's ctx carries the deadline and the
+// request id. An answer other than 2xx is a *StatusError.
 func (c *Client) Do(ctx context.Context, t Target, method, path string, in, out any) error {
+	if c.observe == nil {
+		return c.do(ctx, t, method, path, in, out)
+	}
+	began := time.Now() // for metrics only
+	call := Call{Role: t.Holder.Role, Method: method, Operation: operation(path), Status: http.StatusOK}
+	call.Err = c.do(ctx, t, method, path, in, out)
+	call.Took = time.Since(began)
+	if call.Err != nil {
+		call.Status = 0
+		if se := (*StatusError)(nil); errors.As(call.Err, &se) {
+			call.Status = se.Status
+		}
+	}
+	c.observe(call)
+	return call.Err
+}
+
+// operation is a path without version, ids and query: there are few, however many load balancers.
+func operation(path string) string {
+	path, _, _ = strings.Cut(path, "?")
+	path = strings.TrimPrefix(path, "/v1/")
+	if rest, ok := strings.CutPrefix(path, "loadbalancers/"); ok {
+		if _, what, more := strings.Cut(rest, "/"); more {
+			return "loadbalancers/" + what
+		}
+		return "loadbalancers"
+	}
+	return path
+}
+
+func (c *Client) do(ctx context.Context, t Target, method, path string, in, out any) error {
 	hc, err := c.agent(t)
 	if err != nil {
 		return err
@@ -121,6 +173,9 @@ func (c *Client) Do(ctx context.Context, t Target, method, path string, in, out 
 	}
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if id := lb.RequestID(ctx); id != "" {
+		req.Header.Set(RequestIDHeader, id)
 	}
 	res, err := hc.Do(req)
 	if err != nil {

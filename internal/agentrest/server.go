@@ -28,6 +28,7 @@ const (
 	readHeaderTimeout = 5 * time.Second
 	callTimeout       = 30 * time.Second
 	shutdownTimeout   = 2 * time.Second
+	maxRequestID      = 64
 )
 
 // Server answers an agent's routes to controllers.
@@ -109,7 +110,16 @@ func Handler(routes []Route, log *slog.Logger) http.Handler {
 }
 
 func serve(route Route, log *slog.Logger) http.HandlerFunc {
+	// Changes are few; whether an agent is asked for its status is of no interest.
+	level := slog.LevelInfo
+	if route.Method == http.MethodGet {
+		level = slog.LevelDebug
+	}
 	return func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now() // for the log only
+		if id := r.Header.Get(RequestIDHeader); len(id) <= maxRequestID {
+			r = r.WithContext(lb.WithRequestID(r.Context(), id))
+		}
 		defer func() {
 			if p := recover(); p != nil {
 				log.ErrorContext(r.Context(), "agent call panicked", "route", route.Path, "reason", p, "stack", string(debug.Stack()))
@@ -118,6 +128,7 @@ func serve(route Route, log *slog.Logger) http.HandlerFunc {
 		}()
 		body, err := decode(route, w, r)
 		if err != nil {
+			log.InfoContext(r.Context(), "agent call refused", "route", route.Path, "method", route.Method, "reason", err.Error())
 			answerError(w, err)
 			return
 		}
@@ -127,6 +138,7 @@ func serve(route Route, log *slog.Logger) http.HandlerFunc {
 			answerError(w, err)
 			return
 		}
+		log.Log(r.Context(), level, "agent call served", "route", route.Path, "method", route.Method, "duration_ms", time.Since(began).Milliseconds())
 		if result == nil {
 			w.WriteHeader(http.StatusNoContent)
 			return

@@ -42,7 +42,11 @@ type Deps struct {
 	Operator NetworkOperator
 	Identity identity.Authenticator
 	Settings Settings
-	Log      *slog.Logger
+	// Check is what GET /healthcheck asks; nil answers 404 there.
+	Check func(ctx context.Context) error
+	// Observe is told every request; nil tells nobody.
+	Observe Observe
+	Log     *slog.Logger
 }
 
 type server struct {
@@ -71,7 +75,11 @@ func New(deps Deps) (http.Handler, error) {
 		_, _ = w.Write(document) // the client has gone when this fails
 	})
 	h := negotiated(routed(mux, deps.Log), deps.Log)
-	return logged(canonical(authenticated(h, deps.Identity, deps.Log)), deps.Log), nil
+	h = authenticated(h, deps.Identity, deps.Log)
+	if deps.Check != nil {
+		h = healthchecked(h, deps.Check, deps.Log)
+	}
+	return logged(canonical(h), deps.Log, deps.Observe), nil
 }
 
 // NewServer makes an HTTP server for the handler with a deadline on everything a client could stretch.

@@ -89,7 +89,7 @@ func shapeA(status int, text string) wire.Fault {
 func fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	a := answerFor(err)
 	if a.hidden {
-		log.ErrorContext(r.Context(), "request failed", "request_id", requestID(r.Context()),
+		log.ErrorContext(r.Context(), "request failed",
 			"method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	for name, values := range a.header {

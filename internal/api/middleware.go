@@ -26,12 +26,9 @@ const (
 type contextKey int
 
 const (
-	keyRequestID contextKey = iota
-	keyPrincipal
+	keyPrincipal contextKey = iota
 	keyBase
 )
-
-func requestID(ctx context.Context) string { s, _ := ctx.Value(keyRequestID).(string); return s }
 
 func principal(ctx context.Context) identity.Principal {
 	p, _ := ctx.Value(keyPrincipal).(identity.Principal)
@@ -41,10 +38,11 @@ func principal(ctx context.Context) identity.Principal {
 // base is the URL up to before the version, as the client wrote it.
 func base(ctx context.Context) string { s, _ := ctx.Value(keyBase).(string); return s }
 
-// recorder remembers what was answered.
+// recorder remembers what was answered, and by which route.
 type recorder struct {
 	http.ResponseWriter
 	status int
+	route  string // pattern; "" when no route was found
 }
 
 func (r *recorder) WriteHeader(status int) {
@@ -62,12 +60,16 @@ func (r *recorder) Write(b []byte) (int, error) {
 // Unwrap serves http.ResponseController.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
-// logged gives each request an id and a deadline, logs it, and turns a panic into a 500 that says nothing.
-func logged(next http.Handler, log *slog.Logger) http.Handler {
+// Observe is told each request that was served: its method and the pattern of its route ("" when there is none).
+type Observe func(method, route string, status int, took time.Duration)
+
+// logged gives each request an id and a deadline, logs and counts it, and turns a panic into a 500 that says nothing.
+// Reads are logged at debug level: clients that wait for something ask often.
+func logged(next http.Handler, log *slog.Logger, observe Observe) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began := time.Now() // for the log only
+		began := time.Now() // for log and metrics only
 		id := "req-" + uuid.NewString()
-		ctx, cancel := context.WithTimeout(context.WithValue(r.Context(), keyRequestID, id), requestTimeout)
+		ctx, cancel := context.WithTimeout(lb.WithRequestID(r.Context(), id), requestTimeout)
 		defer cancel()
 		rec := &recorder{ResponseWriter: w}
 		rec.Header().Set("X-Openstack-Request-Id", id)
@@ -75,11 +77,18 @@ func logged(next http.Handler, log *slog.Logger) http.Handler {
 		path := r.URL.Path
 		defer func() {
 			if p := recover(); p != nil {
-				log.ErrorContext(ctx, "request panicked", "request_id", id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				log.ErrorContext(ctx, "request panicked", "error", fmt.Sprint(p), "stack", string(debug.Stack()))
 				reply(rec, answerFor(errPanic).status, answerFor(errPanic).body)
 			}
-			log.InfoContext(ctx, "request served", "request_id", id, "method", r.Method, "path", path,
-				"status", rec.status, "duration_ms", time.Since(began).Milliseconds())
+			took := time.Since(began)
+			served := log.InfoContext
+			if r.Method == http.MethodGet || r.Method == http.MethodHead {
+				served = log.DebugContext
+			}
+			served(ctx, "request served", "method", r.Method, "path", path, "status", rec.status, "duration_ms", took.Milliseconds())
+			if observe != nil {
+				observe(r.Method, rec.route, rec.status, took)
+			}
 		}()
 		next.ServeHTTP(rec, r)
 	})
@@ -187,6 +196,9 @@ func routed(mux *http.ServeMux, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h, pattern := mux.Handler(r)
 		if pattern != "" {
+			if rec, ok := w.(*recorder); ok {
+				_, rec.route, _ = strings.Cut(pattern, " ")
+			}
 			mux.ServeHTTP(w, r)
 			return
 		}

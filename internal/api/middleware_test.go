@@ -7,11 +7,13 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+
+	"colonnade/internal/logging"
 )
 
 func TestPanicSaysNothing(t *testing.T) {
 	var log bytes.Buffer
-	h := logged(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("the secret") }), slog.New(slog.NewTextHandler(&log, nil)))
+	h := logged(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("the secret") }), logging.New(&log, slog.LevelInfo, "text"), nil)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 	if w.Code != 500 || strings.Contains(w.Body.String(), "secret") || !strings.Contains(w.Body.String(), `"faultcode":"Server"`) {
