@@ -27,9 +27,11 @@ func (d *Driver) Ensure(ctx context.Context, spec compute.Spec) (compute.Instanc
 	if spec.Kind != compute.KindAmphora && spec.Kind != compute.KindDistributor {
 		return compute.Instance{}, lb.Faultf(lb.KindInvalid, "instance %s: kind %q is not known", spec.ID, spec.Kind)
 	}
-	m := d.lock(spec.ID)
-	m.Lock()
-	defer m.Unlock()
+	release, err := d.exclusive(spec.ID)
+	if err != nil {
+		return compute.Instance{}, err
+	}
+	defer release()
 	p := d.place(spec.Kind, spec.ID)
 	if built, err := d.built(p); err != nil || built {
 		return d.observe(p), err

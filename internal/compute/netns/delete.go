@@ -26,9 +26,11 @@ func (d *Driver) Delete(ctx context.Context, id string) error {
 	if err := checkID(id); err != nil {
 		return err
 	}
-	m := d.lock(id)
-	m.Lock()
-	defer m.Unlock()
+	release, err := d.exclusive(id)
+	if err != nil {
+		return err
+	}
+	defer release()
 	ctx, cancel := context.WithTimeout(ctx, fenceLimit)
 	defer cancel()
 

@@ -156,18 +156,6 @@ func (p place) namespaces() ([]string, error) {
 func (d *Driver) instancesDir() string { return filepath.Join(d.cfg.StateDir, "instances") }
 func (d *Driver) bpfDir() string       { return filepath.Join(d.cfg.StateDir, "bpf") }
 
-// lock makes calls about one instance wait for each other.
-func (d *Driver) lock(id string) *sync.Mutex {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	m := d.busy[id[:8]]
-	if m == nil {
-		m = &sync.Mutex{}
-		d.busy[id[:8]] = m
-	}
-	return m
-}
-
 func checkID(id string) error {
 	if !validID.MatchString(id) {
 		return lb.Faultf(lb.KindInvalid, "instance id %q does not begin with 8 hex digits", id)
@@ -182,9 +170,11 @@ func (d *Driver) Plug(ctx context.Context, id, portID string) error {
 	if err != nil {
 		return err
 	}
-	m := d.lock(id)
-	m.Lock()
-	defer m.Unlock()
+	release, err := d.exclusive(id)
+	if err != nil {
+		return err
+	}
+	defer release()
 	// Written before it is true, so that Delete knows every port there may be.
 	if err := writeFile(filepath.Join(p.dir, portsDir), portFile(portID), []byte(portID)); err != nil {
 		return fmt.Errorf("plug port %s into %s: %w", portID, id, err)
@@ -204,9 +194,11 @@ func (d *Driver) Unplug(ctx context.Context, id, portID string) error {
 	if err != nil {
 		return err
 	}
-	m := d.lock(id)
-	m.Lock()
-	defer m.Unlock()
+	release, err := d.exclusive(id)
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := d.cfg.Network.Unplug(ctx, portID); err != nil {
 		return err
 	}

@@ -53,13 +53,15 @@ func (d *Driver) List(ctx context.Context) ([]compute.Instance, error) {
 	return out, nil
 }
 
-// observeUnlessBusy does not call half-built what is just being built in this process.
+// observeUnlessBusy does not call half-built what is just being built by this process or another.
 func (d *Driver) observeUnlessBusy(p place) compute.Instance {
-	m := d.lock(p.id)
-	if !m.TryLock() {
+	release, free, err := d.take(p.id, false)
+	if err == nil && !free {
 		return compute.Instance{ID: p.id, Kind: p.kind, ComputeID: p.namespace, State: compute.StateRunning, Reason: "being changed"}
 	}
-	defer m.Unlock()
+	if err == nil { // one that cannot be locked can be looked at all the same
+		defer release()
+	}
 	return d.observe(p)
 }
 

@@ -255,6 +255,9 @@ func TestManagement(t *testing.T) {
 		if addr != "198.19.0.1:9444" {
 			t.Errorf("address %s", addr)
 		}
+		if _, _, err := l.ListenHeartbeats(ctxFor(t)); lb.KindOf(err) != lb.KindConflict {
+			t.Errorf("a second health role without a port of its own: %v", err)
+		}
 		hb, err := linuxnet.DialContext(ctxFor(t), ns[0], "udp4", addr)
 		must(t, err)
 		defer hb.Close()

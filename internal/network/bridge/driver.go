@@ -2,16 +2,19 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 
 	"colonnade/internal/lb"
 	"colonnade/internal/linuxnet"
@@ -24,29 +27,28 @@ var (
 	DefaultHostLink   = netip.MustParsePrefix("198.19.255.252/30")
 )
 
-// DefaultHeartbeatPort is where the health role listens in the management namespace.
+// DefaultHeartbeatPort is where a health role listens in the management namespace.
 const DefaultHeartbeatPort = 9444
 
 const defaultMTU = 1500
 
 // Config of the driver. Prefix, StateDir and Store are mandatory.
 type Config struct {
-	Prefix        string // PrefixFor(StateDir)
-	StateDir      string // remembers here what of the machine has to be put back
-	Store         Store  // may be nil for Unplug and Remove alone: taking everything away needs no rows
-	Management    netip.Prefix
-	HostLink      netip.Prefix // a /30: the host's address, the gateway's
-	HeartbeatPort int
-	RunDir        string // "/run": where network services and their drop-in files are looked for
-	Log           *slog.Logger
-	Now           func() time.Time
+	Prefix         string // PrefixFor(StateDir)
+	StateDir       string // remembers here what of the machine has to be put back
+	Store          Store  // may be nil for Unplug and Remove alone: taking everything away needs no rows
+	Management     netip.Prefix
+	HostLink       netip.Prefix // a /30: the host's address, the gateway's
+	HeartbeatPorts []int        // one for each health role there may be
+	RunDir         string       // "/run": where network services and their drop-in files are looked for
+	Log            *slog.Logger
+	Now            func() time.Time
 }
 
 // Driver is network.Driver and network.Management over Linux bridges. Call Ensure before anything that touches the kernel.
 type Driver struct {
 	cfg Config
-	// mu keeps plugs, networks and Ensure apart; each is a few milliseconds.
-	mu sync.Mutex
+	mu  sync.Mutex // see exclusive
 }
 
 var (
@@ -62,8 +64,8 @@ func New(cfg Config) (*Driver, error) {
 	if !cfg.HostLink.IsValid() {
 		cfg.HostLink = DefaultHostLink
 	}
-	if cfg.HeartbeatPort == 0 {
-		cfg.HeartbeatPort = DefaultHeartbeatPort
+	if len(cfg.HeartbeatPorts) == 0 {
+		cfg.HeartbeatPorts = []int{DefaultHeartbeatPort}
 	}
 	if cfg.RunDir == "" {
 		cfg.RunDir = "/run"
@@ -245,8 +247,11 @@ func (d *Driver) CreateNetwork(ctx context.Context, n network.Network) (network.
 	if err := d.cfg.Store.CreateNetwork(ctx, n, check); err != nil {
 		return n, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	release, err := d.exclusive()
+	if err != nil {
+		return n, err
+	}
+	defer release()
 	if err := d.realizeNetwork(n); err != nil {
 		// The row goes again, so that no network stands that cannot carry a frame.
 		return n, fmt.Errorf("create network %s: %w", n.ID, firstOf(err, d.dropNetwork(n), d.cfg.Store.DeleteNetwork(ctx, n.ID)))
@@ -266,8 +271,11 @@ func (d *Driver) DeleteNetwork(ctx context.Context, id string) error {
 	if err := d.cfg.Store.DeleteNetwork(ctx, id); err != nil {
 		return err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	release, err := d.exclusive()
+	if err != nil {
+		return err
+	}
+	defer release()
 	return d.dropNetwork(n)
 }
 
@@ -288,8 +296,11 @@ func (d *Driver) CreateSubnet(ctx context.Context, s network.Subnet) (network.Su
 	if err != nil {
 		return s, err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	release, err := d.exclusive()
+	if err != nil {
+		return s, err
+	}
+	defer release()
 	if err := d.realizeNetwork(n); err != nil {
 		return s, fmt.Errorf("create subnet %s: %w", s.ID, firstOf(err, d.dropSubnet(s), d.cfg.Store.DeleteSubnet(ctx, s.ID)))
 	}
@@ -308,8 +319,11 @@ func (d *Driver) DeleteSubnet(ctx context.Context, id string) error {
 	if err := d.cfg.Store.DeleteSubnet(ctx, id); err != nil {
 		return err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	release, err := d.exclusive()
+	if err != nil {
+		return err
+	}
+	defer release()
 	return d.dropSubnet(s)
 }
 
@@ -343,11 +357,26 @@ func (d *Driver) DialContext(ctx context.Context, netw, addr string) (net.Conn, 
 	return linuxnet.DialContext(ctx, linuxnet.Path(d.managementNS()), netw, addr)
 }
 
-// ListenHeartbeats opens the health role's socket in the management namespace.
+// HeartbeatTargets are the addresses of all health roles there may be: agents send to each.
+func (d *Driver) HeartbeatTargets() []string {
+	var targets []string
+	for _, port := range d.cfg.HeartbeatPorts {
+		targets = append(targets, netip.AddrPortFrom(d.cfg.Management.Addr().Next(), uint16(port)).String())
+	}
+	return targets
+}
+
+// ListenHeartbeats opens a health role's socket in the management namespace, at the first of the targets where no other
+// health role listens.
 func (d *Driver) ListenHeartbeats(ctx context.Context) (net.PacketConn, string, error) {
-	addr := netip.AddrPortFrom(d.cfg.Management.Addr().Next(), uint16(d.cfg.HeartbeatPort)).String()
-	pc, err := linuxnet.ListenPacket(ctx, linuxnet.Path(d.managementNS()), "udp4", addr)
-	return pc, addr, err
+	targets := d.HeartbeatTargets()
+	for _, addr := range targets {
+		pc, err := linuxnet.ListenPacket(ctx, linuxnet.Path(d.managementNS()), "udp4", addr)
+		if err == nil || !errors.Is(err, unix.EADDRINUSE) {
+			return pc, addr, err
+		}
+	}
+	return nil, "", lb.Faultf(lb.KindConflict, "a health role listens at each of %s already: health.heartbeat_ports names more", strings.Join(targets, ", "))
 }
 
 // firstOf keeps the error that matters and mentions those of taking back.

@@ -22,8 +22,11 @@ func (d *Driver) PlugNamespace(ctx context.Context, portID, nsPath, ifname strin
 	if err != nil {
 		return err
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	release, err := d.exclusive()
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := d.plug(ctx, p, nsPath, ifname); err != nil {
 		return fmt.Errorf("plug port %s into %s: %w", portID, nsPath, err)
 	}
@@ -197,8 +200,11 @@ func announce(in *linuxnet.Handle, p network.Port, mac net.HardwareAddr) error {
 
 // Unplug removes the port's device, wherever its inner end is; the row and the address stay.
 func (d *Driver) Unplug(ctx context.Context, portID string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	release, err := d.exclusive()
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := d.unplug(ctx, portID); err != nil {
 		return fmt.Errorf("unplug port %s: %w", portID, err)
 	}

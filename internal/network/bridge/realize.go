@@ -23,8 +23,11 @@ const madeDirsFile = "made-directories"
 // Ensure makes the kernel match the store: it builds what is missing, adopts what is there and removes what has no row.
 // Ports keep carrying frames meanwhile.
 func (d *Driver) Ensure(ctx context.Context) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	release, err := d.exclusive()
+	if err != nil {
+		return err
+	}
+	defer release()
 	if err := d.ensure(ctx); err != nil {
 		return fmt.Errorf("realize networks: %w", err)
 	}
@@ -305,8 +308,11 @@ func (d *Driver) adopt(ctx context.Context, nets []network.Network, ports []netw
 
 // Remove takes everything away: it needs no store and may be repeated. Instances have to be gone.
 func (d *Driver) Remove(ctx context.Context) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	release, err := d.exclusive()
+	if err != nil {
+		return err
+	}
+	defer release()
 	errs := []error{d.removeHostLink(ctx)}
 	names, err := linuxnet.Namespaces(d.cfg.Prefix + "-")
 	errs = append(errs, err)
