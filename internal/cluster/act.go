@@ -14,6 +14,7 @@ import (
 	"colonnade/internal/amphora"
 	"colonnade/internal/cert"
 	"colonnade/internal/compute"
+	"colonnade/internal/crashpoint"
 	"colonnade/internal/distributor"
 	"colonnade/internal/lb"
 	"colonnade/internal/network"
@@ -59,6 +60,8 @@ func (r *run) ask(ctx context.Context, state lb.ClusterState) {
 		return
 	}
 	// What cannot be learnt here is only one witness less.
+	ctx, cancel := context.WithTimeout(ctx, listTimeout)
+	defer cancel()
 	if instances, err := r.Compute.List(ctx); err == nil {
 		for _, i := range instances {
 			if ans, ok := r.asked[i.ID]; ok && ans.status == nil && i.State == compute.StateGone {
@@ -91,7 +94,13 @@ func (r *run) act(ctx context.Context, state lb.ClusterState, steps []Step) erro
 	var fenced error
 	for _, s := range steps {
 		wg.Go(func() {
-			result, err := r.do(ctx, state, s)
+			crashpoint.Of("acm", string(s.Name), crashpoint.Before)
+			actCtx, cancel := context.WithTimeout(ctx, r.ActTimeout)
+			defer cancel()
+			result, err := r.do(actCtx, state, s)
+			if err == nil {
+				crashpoint.Of("acm", string(s.Name), crashpoint.Acted)
+			}
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			if result != nil {
@@ -111,16 +120,23 @@ func (r *run) act(ctx context.Context, state lb.ClusterState, steps []Step) erro
 	if fenced != nil {
 		return fenced
 	}
-	if len(results) == 0 {
-		return ctx.Err()
+	if err := ctx.Err(); err != nil {
+		return err
 	}
-	return r.Store.UpdateCluster(ctx, r.lease, func(now *lb.ClusterState) (Outcome, error) {
-		var o Outcome
-		for _, result := range results {
-			o.Events = append(o.Events, result(now)...)
+	if len(results) > 0 {
+		err := r.update(ctx, func(now *lb.ClusterState) (Outcome, error) {
+			var o Outcome
+			for _, result := range results {
+				o.Events = append(o.Events, result(now)...)
+			}
+			return o, nil
+		})
+		if err != nil {
+			return fmt.Errorf("write what was done for cluster of %s: %w", r.lease.Key, err)
 		}
-		return o, nil
-	})
+	}
+	crash(steps, crashpoint.Recorded)
+	return nil
 }
 
 // do runs one act. The returned function, if any, writes its result into the rows.
@@ -168,6 +184,7 @@ func (r *run) build(ctx context.Context, state lb.ClusterState, amp lb.Amphora) 
 	if err != nil {
 		return nil, err
 	}
+	crashpoint.At("acm.build.management-port")
 	front, err := r.Network.EnsurePort(ctx, network.PortSpec{
 		ID: PortID(amp.ID, network.PurposeFrontEnd), NetworkID: l.VIPNetworkID, SubnetID: l.VIPSubnetID,
 		Purpose: network.PurposeFrontEnd, OwnerID: amp.ID, ProjectID: l.ProjectID,
@@ -175,6 +192,7 @@ func (r *run) build(ctx context.Context, state lb.ClusterState, amp lb.Amphora) 
 	if err != nil {
 		return nil, err
 	}
+	crashpoint.At("acm.build.front-end-port")
 	spec, notAfter, err := instance(r.Deps, cert.RoleAmphora, amp.ID, amp.HeartbeatKey, management)
 	if err != nil {
 		return nil, err
@@ -182,14 +200,12 @@ func (r *run) build(ctx context.Context, state lb.ClusterState, amp lb.Amphora) 
 	spec.Agent.LoadBalancerID, spec.Group = l.ID, group(l.ID)
 	made, err := r.Compute.Ensure(ctx, spec)
 	if err == nil && made.State == compute.StateError {
-		err = fmt.Errorf("cannot be built: %s", made.Reason)
-		if gone := r.Compute.Delete(ctx, amp.ID); gone != nil {
-			err = errors.Join(err, gone)
-		}
+		err = errors.Join(fmt.Errorf("cannot be built: %s", made.Reason), r.discard(ctx, amp.ID))
 	}
 	if err != nil {
 		return func(now *lb.ClusterState) []lb.Event { return reason(now, amp.ID, err.Error()) }, err
 	}
+	crashpoint.At("acm.build.instance")
 	if err := r.Compute.Plug(ctx, amp.ID, front.ID); err != nil {
 		return nil, fmt.Errorf("plug front-end port: %w", err)
 	}
@@ -207,6 +223,9 @@ func (r *run) build(ctx context.Context, state lb.ClusterState, amp lb.Amphora) 
 		return nil
 	}, nil
 }
+
+// discard takes a failed try away, so that the next one begins anew. A crash before only lets the next one fail again.
+func (r *run) discard(ctx context.Context, id string) error { return r.Compute.Delete(ctx, id) }
 
 // reason shows why an amphora is not built yet.
 func reason(state *lb.ClusterState, id, text string) []lb.Event {
@@ -239,6 +258,7 @@ func (r *run) delete(ctx context.Context, state lb.ClusterState, amp lb.Amphora)
 	if err := r.Compute.Delete(ctx, amp.ID); err != nil {
 		return nil, err
 	}
+	crashpoint.At("acm.delete.fenced")
 	if err := deletePorts(ctx, r.Network, amp.ID); err != nil {
 		return nil, err
 	}
@@ -274,6 +294,7 @@ func deletePorts(ctx context.Context, d network.Driver, ownerID string) error {
 		if err := d.DeletePort(ctx, p.ID); err != nil {
 			return err
 		}
+		crashpoint.At("acm.delete-ports.one")
 	}
 	return nil
 }
@@ -312,6 +333,7 @@ func (r *run) plugVIP(ctx context.Context, state lb.ClusterState) (func(*lb.Clus
 	if err := r.Compute.Plug(ctx, d.ID, port.ID); err != nil {
 		return nil, fmt.Errorf("plug port of the VIP: %w", err)
 	}
+	crashpoint.At("acm.plug-vip.port")
 	plugCtx, cancel := context.WithTimeout(ctx, plugTimeout)
 	defer cancel()
 	st, err := r.Distributors.PlugVIP(plugCtx, d, distributor.VIPPlug{
@@ -375,6 +397,7 @@ func (r *run) unplugVIP(ctx context.Context, state lb.ClusterState) error {
 	if err := r.Distributors.UnplugVIP(unplugCtx, d, r.lease.Key, r.stamp(0)); err != nil && lb.KindOf(err) != lb.KindNotFound {
 		return err
 	}
+	crashpoint.At("acm.unplug-vip.told")
 	if err := r.Compute.Unplug(ctx, d.ID, state.Cluster.DistributorPortID); err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"colonnade/internal/cert"
 	"colonnade/internal/compute"
+	"colonnade/internal/crashpoint"
 	"colonnade/internal/distributor"
 	"colonnade/internal/health"
 	"colonnade/internal/lb"
@@ -39,8 +40,10 @@ type Deps struct {
 	// HeartbeatTargets are the addresses of all health roles.
 	HeartbeatTargets []string
 	Spec             Spec // zero: DefaultSpec of the compute driver's build budget
-	Now              func() time.Time
-	Log              *slog.Logger
+	// ActTimeout bounds one act on drivers and agents, StoreTimeout one call of the store; zero: the defaults.
+	ActTimeout, StoreTimeout time.Duration
+	Now                      func() time.Time
+	Log                      *slog.Logger
 }
 
 func (d Deps) filled() Deps {
@@ -53,6 +56,12 @@ func (d Deps) filled() Deps {
 	if d.Spec == (Spec{}) {
 		d.Spec = DefaultSpec(d.Compute.BuildBudget())
 	}
+	if d.ActTimeout <= 0 {
+		d.ActTimeout = actTimeout
+	}
+	if d.StoreTimeout <= 0 {
+		d.StoreTimeout = storeTimeout
+	}
 	return d
 }
 
@@ -63,6 +72,14 @@ const (
 	askTimeout      = 300 * time.Millisecond
 	registerTimeout = 2 * time.Second
 	plugTimeout     = 5 * time.Second
+	listTimeout     = 2 * time.Second // of all instances, for the second witness
+)
+
+// Defaults of Deps. An act holds the lease, and what it does not get done is tried again: a driver that hangs must not
+// keep the cluster from its next failure. Nothing in it waits for a boot.
+const (
+	actTimeout   = 20 * time.Second
+	storeTimeout = 10 * time.Second
 )
 
 // maxRounds bounds one run; what is left is done by the next. Every round either writes rows or acts, so a plan that
@@ -109,7 +126,7 @@ type run struct {
 func (a *Actor) Reconcile(ctx context.Context, lease lb.Lease) (time.Duration, error) {
 	r := &run{Actor: a, lease: lease, failed: map[Act]bool{}, tables: map[string]int64{}, asked: map[string]answer{}}
 	for round := range maxRounds {
-		state, err := a.Store.ClusterState(ctx, lease.Key)
+		state, err := r.read(ctx)
 		if lb.KindOf(err) == lb.KindNotFound {
 			return 0, nil
 		}
@@ -141,20 +158,39 @@ func (a *Actor) Reconcile(ctx context.Context, lease lb.Lease) (time.Duration, e
 	return 0, fmt.Errorf("reconcile cluster of %s: not at rest after %d rounds", lease.Key, maxRounds)
 }
 
+func (r *run) read(ctx context.Context) (lb.ClusterState, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.StoreTimeout)
+	defer cancel()
+	return r.Store.ClusterState(ctx, r.lease.Key)
+}
+
+func (r *run) update(ctx context.Context, change func(*lb.ClusterState) (Outcome, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, r.StoreTimeout)
+	defer cancel()
+	return r.Store.UpdateCluster(ctx, r.lease, change)
+}
+
+// crash passes one point of each step.
+func crash(steps []Step, phase crashpoint.Phase) {
+	for _, s := range steps {
+		crashpoint.Of("acm", string(s.Name), phase)
+	}
+}
+
 // write makes the steps in the rows, in one transaction but for the choice of a distributor.
 func (r *run) write(ctx context.Context, steps []Step) error {
-	var inRows []Step
-	assign := false
+	var inRows, assign []Step
 	for _, s := range steps {
 		if s.Name == ActAssign {
-			assign = true
+			assign = append(assign, s)
 			continue
 		}
 		inRows = append(inRows, s)
 	}
 	names := Names{ID: uuid.NewString, Key: randomHex}
 	if len(inRows) > 0 {
-		err := r.Store.UpdateCluster(ctx, r.lease, func(state *lb.ClusterState) (Outcome, error) {
+		crash(inRows, crashpoint.Before)
+		err := r.update(ctx, func(state *lb.ClusterState) (Outcome, error) {
 			var all Outcome
 			for _, s := range inRows {
 				o, err := Apply(state, s, r.Now(), r.Spec.BootTime, names)
@@ -163,11 +199,13 @@ func (r *run) write(ctx context.Context, steps []Step) error {
 				}
 				all.Wakes, all.Events = append(all.Wakes, o.Wakes...), append(all.Events, o.Events...)
 			}
+			crash(inRows, crashpoint.Acted)
 			return all, nil
 		})
 		if err != nil {
 			return fmt.Errorf("write plan for cluster of %s: %w", r.lease.Key, err)
 		}
+		crash(inRows, crashpoint.Recorded)
 	}
 	for _, s := range inRows {
 		r.log(ctx, s)
@@ -175,10 +213,15 @@ func (r *run) write(ctx context.Context, steps []Step) error {
 			r.failed[s.Act] = true // done, and nothing in the rows shows it
 		}
 	}
-	if assign {
+	if len(assign) > 0 {
+		crash(assign, crashpoint.Before)
+		ctx, cancel := context.WithTimeout(ctx, r.StoreTimeout)
+		defer cancel()
 		if _, err := r.Store.AssignDistributor(ctx, r.lease); err != nil {
 			return fmt.Errorf("assign distributor to %s: %w", r.lease.Key, err)
 		}
+		crash(assign, crashpoint.Acted)
+		crash(assign, crashpoint.Recorded)
 	}
 	return nil
 }

@@ -49,9 +49,6 @@ type planner struct {
 // keep brings the cluster to its size and keeps it there.
 func (p *planner) keep() error {
 	c := p.ob.Cluster
-	if c.ProbeKey == "" {
-		p.row(Step{Act: Act{Name: ActMakeKeys}})
-	}
 	if c.DistributorID == "" {
 		p.row(Step{Act: Act{Name: ActAssign}})
 	}

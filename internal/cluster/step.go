@@ -22,7 +22,6 @@ type ActName string
 
 // Steps that change rows only. All of one plan are written in one transaction.
 const (
-	ActMakeKeys      ActName = "make keys"
 	ActCreateAmphora ActName = "create amphora"
 	ActMarkReady     ActName = "mark ready"
 	ActBootFailed    ActName = "boot timeout"
@@ -125,9 +124,6 @@ func Apply(s *lb.ClusterState, step Step, now time.Time, bootTime time.Duration,
 		return o
 	}
 	switch step.Name {
-	case ActMakeKeys:
-		c.ProbeKey = names.Key(16)
-		return lb.Outcome{}, nil
 	case ActCreateAmphora:
 		a := lb.Amphora{
 			ID: names.ID(), LoadBalancerID: lbID, ClusterID: c.ID, Role: lb.RoleInClusterStandby, Status: lb.AmphoraPendingCreate,

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/google/uuid"
 
 	"colonnade/internal/amphora"
+	"colonnade/internal/crashpoint"
 	"colonnade/internal/distributor"
 	"colonnade/internal/health"
 	"colonnade/internal/lb"
@@ -38,14 +38,14 @@ func (r *run) apply(ctx context.Context) (behind bool, err error) {
 	if len(targets) == 0 {
 		return false, r.dropPorts(ctx)
 	}
-	backEnds, err := r.ensurePorts(ctx, targets)
-	if err != nil {
-		return true, err
-	}
 	var results map[string]error
 	for range maxLeftOut {
+		subnets, err := r.memberNetworks(ctx)
+		if err != nil {
+			return true, err
+		}
 		doc := Document(r.tree, r.state.Cluster, r.Settings, r.failed)
-		results = r.put(ctx, targets, doc, backEnds)
+		results = r.put(ctx, targets, doc, subnets)
 		again, err := r.blame(results)
 		if err != nil {
 			return true, err
@@ -70,18 +70,22 @@ func (r *run) isBehind(a lb.Amphora) bool {
 	return err == nil && report.HAProxy == "idle" && report.DocumentApplied == (lb.Stamp{}) && a.AppliedRevision > 0 && r.state.Health[a.ID].State == lb.HealthAlive
 }
 
-// put sends the document to all targets side by side and returns each one's result.
-func (r *run) put(ctx context.Context, targets []lb.Amphora, doc amphora.Desired, backEnds map[string][]amphora.Port) map[string]error {
-	putCtx, cancel := context.WithTimeout(ctx, putTimeout)
+// portError is a failure of a driver to give an amphora its ports.
+type portError struct{ error }
+
+func (e portError) Unwrap() error { return e.error }
+
+// put brings ports and document to all targets side by side and returns each one's result.
+func (r *run) put(ctx context.Context, targets []lb.Amphora, doc amphora.Desired, subnets []network.Subnet) map[string]error {
+	putCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	type result struct {
 		id  string
 		err error
 	}
 	done := make(chan result, len(targets))
-	var wg sync.WaitGroup
 	for _, a := range targets {
-		wg.Go(func() { done <- result{a.ID, r.putOne(putCtx, a, doc, backEnds[a.ID])} })
+		go func() { done <- result{a.ID, r.putOne(putCtx, a, doc, subnets)} }()
 	}
 	results := map[string]error{}
 	for range targets {
@@ -92,41 +96,46 @@ func (r *run) put(ctx context.Context, targets []lb.Amphora, doc amphora.Desired
 			defer t.Stop()
 		}
 	}
-	wg.Wait()
 	return results
 }
 
-func (r *run) putOne(ctx context.Context, a lb.Amphora, doc amphora.Desired, backEnds []amphora.Port) error {
-	front, err := r.Network.Port(ctx, a.FrontEndPortID)
-	if err != nil {
-		return err
+func (r *run) putOne(ctx context.Context, a lb.Amphora, doc amphora.Desired, subnets []network.Subnet) error {
+	var err error
+	if doc.FrontEnd, doc.BackEnds, err = r.ensurePorts(ctx, a, subnets); err != nil {
+		return portError{err}
 	}
 	r.mu.Lock()
 	r.serial++
 	doc.Stamp = lb.Stamp{Epoch: r.lease.Epoch, Revision: r.tree.LoadBalancer.Revision, Serial: r.serial}
 	r.mu.Unlock()
-	doc.FrontEnd, doc.BackEnds = portOf(front), backEnds
-	_, err = r.Amphorae.PutDocument(ctx, a, doc)
-	return err
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	crash(stepDocument, crashpoint.Before)
+	if _, err = r.Amphorae.PutDocument(ctx, a, doc); err != nil {
+		return err
+	}
+	crash(stepDocument, crashpoint.Acted)
+	return nil
 }
 
 // blame looks whose fault refusals are. What one amphora took is not the document's; what nobody took and somebody
 // refused is: the children named are left out, and again says that the document is to be sent once more.
 func (r *run) blame(results map[string]error) (again bool, err error) {
 	var refusal *amphora.RefusedError
+	taken := r.taken() // also in an earlier round
 	for id, res := range results {
 		var stale *distributor.StaleError
 		var refused *amphora.RefusedError
 		switch {
 		case res == nil:
-			return false, nil
+			taken = true
 		case errors.As(res, &stale) && stale.Applied.Epoch > r.lease.Epoch:
 			return false, fmt.Errorf("document for amphora %s: %w", id, lb.ErrFenced)
 		case errors.As(res, &refused) && (refusal == nil || len(refused.Problems) > len(refusal.Problems)):
 			refusal = refused
 		}
 	}
-	if refusal == nil {
+	if refusal == nil || taken {
 		return false, nil
 	}
 	named := false
@@ -141,6 +150,13 @@ func (r *run) blame(results map[string]error) (again bool, err error) {
 	return named, nil
 }
 
+// taken reports whether an amphora runs the present revision already.
+func (r *run) taken() bool {
+	return slices.ContainsFunc(r.state.Amphorae, func(a lb.Amphora) bool {
+		return takesDocument(a) && a.Status == lb.AmphoraAllocated && a.AppliedRevision >= r.tree.LoadBalancer.Revision
+	})
+}
+
 // record writes who has the revision, and takes those out of service that have failed for too long while others did
 // not. The cluster manager is woken when it has something to do with it.
 func (r *run) record(ctx context.Context, targets []lb.Amphora, results map[string]error) (behind bool, err error) {
@@ -148,9 +164,7 @@ func (r *run) record(ctx context.Context, targets []lb.Amphora, results map[stri
 	now := r.Now()
 	out := map[string]string{}
 	var firstErr error
-	applied := slices.ContainsFunc(r.state.Amphorae, func(a lb.Amphora) bool {
-		return takesDocument(a) && a.Status == lb.AmphoraAllocated && a.AppliedRevision >= revision
-	})
+	applied := r.taken()
 	for _, res := range results {
 		applied = applied || res == nil
 	}
@@ -164,7 +178,11 @@ func (r *run) record(ctx context.Context, targets []lb.Amphora, results map[stri
 		if r.failing[a.ID].IsZero() {
 			r.failing[a.ID] = now
 		}
-		if applied && r.refused == "" && now.Sub(r.failing[a.ID]) >= applyWithin {
+		limit := applyWithin
+		if errors.As(res, &portError{}) {
+			limit += r.Compute.BuildBudget() // a driver is no faster at plugging than it is at building
+		}
+		if applied && r.refused == "" && now.Sub(r.failing[a.ID]) >= limit {
 			out[a.ID] = "did not apply the configuration: " + res.Error()
 			delete(r.failing, a.ID)
 			continue
@@ -181,7 +199,7 @@ func (r *run) record(ctx context.Context, targets []lb.Amphora, results map[stri
 		r.Log.WarnContext(ctx, "amphora does not apply", "lb_id", r.lease.Key, "amphora_id", id, "reason", why)
 	}
 
-	err = r.Store.UpdateCluster(ctx, r.lease, func(s *lb.ClusterState) (lb.Outcome, error) {
+	err = r.writeCluster(ctx, func(s *lb.ClusterState) (lb.Outcome, error) {
 		var o lb.Outcome
 		wake := len(out) > 0
 		for i := range s.Amphorae {
@@ -203,15 +221,22 @@ func (r *run) record(ctx context.Context, targets []lb.Amphora, results map[stri
 				}
 			}
 		}
+		for _, row := range r.plugged {
+			if !slices.ContainsFunc(s.Ports, func(p lb.AmphoraPort) bool { return p.PortID == row.PortID }) {
+				s.Ports = append(s.Ports, row)
+			}
+		}
 		if wake {
 			o.Wakes = append(o.Wakes, lb.Wake{Kind: lb.WorkACM, Key: r.lease.Key})
 		}
-		r.state.Amphorae = slices.Clone(s.Amphorae)
+		r.state.Amphorae, r.state.Ports = slices.Clone(s.Amphorae), slices.Clone(s.Ports)
 		return o, nil
 	})
 	if err != nil {
 		return behind, fmt.Errorf("write applied revisions of load balancer %s: %w", r.lease.Key, err)
 	}
+	crash(stepPorts, crashpoint.Recorded)
+	crash(stepDocument, crashpoint.Recorded)
 	if behind && !applied && r.refused == "" {
 		return true, firstErr // nobody has it: the reason is shown and the queue waits longer each time
 	}
@@ -227,13 +252,14 @@ func BackEndPortID(amphoraID, subnetID string) string {
 	return uuid.NewSHA1(uuid.NameSpaceOID, []byte("back-end "+amphoraID+" "+subnetID)).String()
 }
 
-// ensurePorts plugs a back-end port into every target for each subnet that members name beyond the VIP's network. A
-// subnet that the network driver does not accept is its members' fault.
-func (r *run) ensurePorts(ctx context.Context, targets []lb.Amphora) (map[string][]amphora.Port, error) {
-	subnets, members := memberSubnets(r.tree, r.failed)
-	ports := map[string][]amphora.Port{}
-	var rows []lb.AmphoraPort
-	for _, id := range subnets {
+// memberNetworks looks up the subnets that members name beyond the VIP's network. One that the network driver does not
+// accept is its members' fault.
+func (r *run) memberNetworks(ctx context.Context) ([]network.Subnet, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.PortTimeout)
+	defer cancel()
+	ids, members := memberSubnets(r.tree, r.failed)
+	var subnets []network.Subnet
+	for _, id := range ids {
 		subnet, err := r.Network.Subnet(ctx, id)
 		if fault(err) {
 			for _, m := range members[id] {
@@ -242,41 +268,44 @@ func (r *run) ensurePorts(ctx context.Context, targets []lb.Amphora) (map[string
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("look up subnet %s of members: %w", id, err)
 		}
-		if subnet.NetworkID == r.tree.LoadBalancer.VIPNetworkID {
-			continue // reached by the front-end port
-		}
-		for _, a := range targets {
-			port, err := r.Network.EnsurePort(ctx, network.PortSpec{
-				ID: BackEndPortID(a.ID, id), NetworkID: subnet.NetworkID, SubnetID: id, Purpose: network.PurposeBackEnd,
-				OwnerID: a.ID, ProjectID: r.tree.LoadBalancer.ProjectID,
-			})
-			if err != nil {
-				return nil, fmt.Errorf("back-end port of amphora %s: %w", a.ID, err)
-			}
-			if err := r.Compute.Plug(ctx, a.ID, port.ID); err != nil {
-				return nil, fmt.Errorf("plug back-end port into amphora %s: %w", a.ID, err)
-			}
-			ports[a.ID] = append(ports[a.ID], portOf(port))
-			row := lb.AmphoraPort{PortID: port.ID, AmphoraID: a.ID, NetworkID: subnet.NetworkID, SubnetID: id}
-			if !slices.Contains(r.state.Ports, row) {
-				rows = append(rows, row)
-			}
+		if subnet.NetworkID != r.tree.LoadBalancer.VIPNetworkID { // that one is reached by the front-end port
+			subnets = append(subnets, subnet)
 		}
 	}
-	if len(rows) == 0 {
-		return ports, nil
+	return subnets, nil
+}
+
+// ensurePorts plugs a back-end port for each subnet into an amphora.
+func (r *run) ensurePorts(ctx context.Context, a lb.Amphora, subnets []network.Subnet) (front amphora.Port, back []amphora.Port, err error) {
+	ctx, cancel := context.WithTimeout(ctx, r.PortTimeout)
+	defer cancel()
+	port, err := r.Network.Port(ctx, a.FrontEndPortID)
+	if err != nil {
+		return front, nil, fmt.Errorf("front-end port of amphora %s: %w", a.ID, err)
 	}
-	return ports, r.Store.UpdateCluster(ctx, r.lease, func(s *lb.ClusterState) (lb.Outcome, error) {
-		for _, row := range rows {
-			if !slices.ContainsFunc(s.Ports, func(p lb.AmphoraPort) bool { return p.PortID == row.PortID }) {
-				s.Ports = append(s.Ports, row)
-			}
+	front = portOf(port)
+	for _, subnet := range subnets {
+		crash(stepPorts, crashpoint.Before)
+		port, err := r.Network.EnsurePort(ctx, network.PortSpec{
+			ID: BackEndPortID(a.ID, subnet.ID), NetworkID: subnet.NetworkID, SubnetID: subnet.ID, Purpose: network.PurposeBackEnd,
+			OwnerID: a.ID, ProjectID: r.tree.LoadBalancer.ProjectID,
+		})
+		if err != nil {
+			return front, nil, fmt.Errorf("back-end port of amphora %s: %w", a.ID, err)
 		}
-		r.state.Ports = slices.Clone(s.Ports)
-		return lb.Outcome{}, nil
-	})
+		crashpoint.At("worker.plug-ports.made")
+		if err := r.Compute.Plug(ctx, a.ID, port.ID); err != nil {
+			return front, nil, fmt.Errorf("plug back-end port into amphora %s: %w", a.ID, err)
+		}
+		crash(stepPorts, crashpoint.Acted)
+		back = append(back, portOf(port))
+		r.mu.Lock()
+		r.plugged = append(r.plugged, lb.AmphoraPort{PortID: port.ID, AmphoraID: a.ID, NetworkID: subnet.NetworkID, SubnetID: subnet.ID})
+		r.mu.Unlock()
+	}
+	return front, back, nil
 }
 
 // fault reports whether an error is about what was asked for, not about the moment.
@@ -285,27 +314,46 @@ func fault(err error) bool {
 	return k == lb.KindNotFound || k == lb.KindInvalid || k == lb.KindUnsupported
 }
 
-// dropPorts takes back-end ports away that no member needs any more. Every amphora runs a document without them.
+// dropPorts takes back-end ports away that no member needs any more. Every amphora runs a document without them. One
+// that cannot be taken away holds up no other.
 func (r *run) dropPorts(ctx context.Context) error {
 	subnets, _ := memberSubnets(r.tree, r.failed)
 	gone := map[string]bool{}
+	var errs []error
 	for _, p := range r.state.Ports {
 		if slices.Contains(subnets, p.SubnetID) {
 			continue
 		}
-		if err := r.Compute.Unplug(ctx, p.AmphoraID, p.PortID); err != nil {
-			return fmt.Errorf("unplug back-end port from amphora %s: %w", p.AmphoraID, err)
-		}
-		if err := r.Network.DeletePort(ctx, p.PortID); err != nil {
-			return fmt.Errorf("delete back-end port of amphora %s: %w", p.AmphoraID, err)
+		if err := r.dropPort(ctx, p); err != nil {
+			errs = append(errs, err)
+			continue
 		}
 		gone[p.PortID] = true
 	}
 	if len(gone) == 0 {
-		return nil
+		return errors.Join(errs...)
 	}
-	return r.Store.UpdateCluster(ctx, r.lease, func(s *lb.ClusterState) (lb.Outcome, error) {
+	err := r.writeCluster(ctx, func(s *lb.ClusterState) (lb.Outcome, error) {
 		s.Ports = slices.DeleteFunc(s.Ports, func(p lb.AmphoraPort) bool { return gone[p.PortID] })
 		return lb.Outcome{}, nil
 	})
+	if err == nil {
+		crash(stepDropPorts, crashpoint.Recorded)
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+func (r *run) dropPort(ctx context.Context, p lb.AmphoraPort) error {
+	ctx, cancel := context.WithTimeout(ctx, r.PortTimeout)
+	defer cancel()
+	crash(stepDropPorts, crashpoint.Before)
+	if err := r.Compute.Unplug(ctx, p.AmphoraID, p.PortID); err != nil {
+		return fmt.Errorf("unplug back-end port from amphora %s: %w", p.AmphoraID, err)
+	}
+	crashpoint.At("worker.drop-ports.unplugged")
+	if err := r.Network.DeletePort(ctx, p.PortID); err != nil {
+		return fmt.Errorf("delete back-end port of amphora %s: %w", p.AmphoraID, err)
+	}
+	crash(stepDropPorts, crashpoint.Acted)
+	return nil
 }

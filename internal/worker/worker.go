@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"colonnade/internal/compute"
+	"colonnade/internal/crashpoint"
 	"colonnade/internal/lb"
 	"colonnade/internal/network"
 )
@@ -22,9 +23,32 @@ type Deps struct {
 	Compute  compute.Driver
 	Network  network.Driver
 	Settings Settings
-	Now      func() time.Time
-	Log      *slog.Logger
+	// PortTimeout bounds the work on the ports of one load balancer, StoreTimeout one call of the store; zero: the defaults.
+	PortTimeout, StoreTimeout time.Duration
+
+	Now func() time.Time
+	Log *slog.Logger
 }
+
+// Defaults of Deps. What is not done in time is tried again; the lease is free for the cluster manager meanwhile.
+const (
+	portTimeout  = 20 * time.Second
+	storeTimeout = 10 * time.Second
+)
+
+// step names what the worker does.
+type step string
+
+// Steps of the worker.
+const (
+	stepPorts     step = "plug ports"    // of member subnets, into every amphora
+	stepDocument  step = "put document"  // on one amphora; recorded for all together
+	stepSettle    step = "settle"        // statuses
+	stepDropPorts step = "drop ports"    // that no member needs any more
+	stepFinish    step = "finish delete" // the VIP's port, and the rows
+)
+
+func crash(s step, phase crashpoint.Phase) { crashpoint.Of("worker", string(s), phase) }
 
 // pendingLimit is how long a load balancer may be PENDING_* beyond the compute driver's build budget (T11).
 const pendingLimit = time.Minute
@@ -55,6 +79,12 @@ func New(d Deps) *Worker {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
+	if d.PortTimeout <= 0 {
+		d.PortTimeout = portTimeout
+	}
+	if d.StoreTimeout <= 0 {
+		d.StoreTimeout = storeTimeout
+	}
 	return &Worker{Deps: d, failing: map[string]time.Time{}}
 }
 
@@ -68,8 +98,9 @@ type run struct {
 	// refused is why the document as a whole is at fault.
 	refused string
 
-	mu     sync.Mutex
-	serial int64
+	mu      sync.Mutex
+	serial  int64
+	plugged []lb.AmphoraPort // back-end ports that amphorae were given in this run
 }
 
 // Reconcile makes the amphorae of one load balancer run its present revision and writes what it observed.
@@ -101,6 +132,8 @@ func (w *Worker) Reconcile(ctx context.Context, lease lb.Lease) (time.Duration, 
 }
 
 func (r *run) read(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.StoreTimeout)
+	defer cancel()
 	var err error
 	if r.tree, err = r.Store.Tree(ctx, r.lease.Key); err != nil {
 		return err
@@ -148,7 +181,7 @@ func (r *run) settle(ctx context.Context, behind bool, cause error) (time.Durati
 	if reflect.DeepEqual(after, r.tree) {
 		return again, nil
 	}
-	err := r.Store.UpdateTree(ctx, r.lease, func(t *lb.Tree) (lb.Outcome, error) {
+	err := r.writeTree(ctx, func(t *lb.Tree) (lb.Outcome, error) {
 		before := t.LoadBalancer.ProvisioningStatus
 		change(t)
 		now := t.LoadBalancer
@@ -168,6 +201,29 @@ func (r *run) settle(ctx context.Context, behind bool, cause error) (time.Durati
 		return 0, fmt.Errorf("write statuses of load balancer %s: %w", l.ID, err)
 	}
 	return again, nil
+}
+
+// writeTree writes statuses.
+func (r *run) writeTree(ctx context.Context, change func(*lb.Tree) (lb.Outcome, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, r.StoreTimeout)
+	defer cancel()
+	crash(stepSettle, crashpoint.Before)
+	err := r.Store.UpdateTree(ctx, r.lease, func(t *lb.Tree) (lb.Outcome, error) {
+		o, err := change(t)
+		crash(stepSettle, crashpoint.Acted)
+		return o, err
+	})
+	if err == nil {
+		crash(stepSettle, crashpoint.Recorded)
+	}
+	return err
+}
+
+// writeCluster writes what was done to the cluster's amphorae.
+func (r *run) writeCluster(ctx context.Context, change func(*lb.ClusterState) (lb.Outcome, error)) error {
+	ctx, cancel := context.WithTimeout(ctx, r.StoreTimeout)
+	defer cancel()
+	return r.Store.UpdateCluster(ctx, r.lease, change)
 }
 
 // leaveOut marks children at fault.
@@ -263,20 +319,27 @@ func (r *run) remove(ctx context.Context) (time.Duration, error) {
 			return waitLook, nil // the cluster manager wakes us before
 		}
 		// It goes on taking down; the status only stops promising.
-		err := r.Store.UpdateTree(ctx, r.lease, func(t *lb.Tree) (lb.Outcome, error) {
+		err := r.writeTree(ctx, func(t *lb.Tree) (lb.Outcome, error) {
 			t.Settle(lb.Settlement{Revision: t.LoadBalancer.Revision, LoadBalancerFailed: r.lateReason(nil)})
 			return lb.Outcome{}, nil
 		})
 		return waitLook, err
 	}
+	crash(stepFinish, crashpoint.Before)
 	if l.VIPPortOwned && l.VIPPortID != "" {
-		if err := r.Network.DeletePort(ctx, l.VIPPortID); err != nil {
+		portCtx, cancel := context.WithTimeout(ctx, r.PortTimeout)
+		defer cancel()
+		if err := r.Network.DeletePort(portCtx, l.VIPPortID); err != nil {
 			return 0, fmt.Errorf("delete port of the VIP: %w", err)
 		}
 	}
-	if err := r.Store.FinishDelete(ctx, r.lease); err != nil {
+	crash(stepFinish, crashpoint.Acted)
+	storeCtx, cancel := context.WithTimeout(ctx, r.StoreTimeout)
+	defer cancel()
+	if err := r.Store.FinishDelete(storeCtx, r.lease); err != nil {
 		return 0, err
 	}
+	crash(stepFinish, crashpoint.Recorded)
 	r.Log.InfoContext(ctx, "load balancer deleted", "lb_id", l.ID)
 	return 0, nil
 }
