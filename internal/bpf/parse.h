@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Reading frames between two pointers, the same for TCX (sk_buff) and XDP (xdp_buff). A new address family adds a
+ * Reading frames between two pointers, the same for sk_buff and xdp_buff. A new address family adds a
  * parse_… beside parse_ipv4 and fills the same struct packet.
  */
 #pragma once
