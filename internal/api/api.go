@@ -11,7 +11,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -116,9 +119,8 @@ func (s *server) handle(api huma.API, op huma.Operation, h handler) {
 	status := op.DefaultStatus
 	api.Adapter().Handle(&op, func(hc huma.Context) {
 		r, w := humago.Unwrap(hc)
-		body, err := io.ReadAll(r.Body)
+		c, err := readCall(r)
 		if err == nil {
-			c := &call{r: r, body: body, query: r.URL.Query(), url: base(r.Context()) + r.URL.Path}
 			var out any
 			if out, err = h(r.Context(), c); err == nil {
 				reply(w, status, out)
@@ -127,4 +129,27 @@ func (s *server) handle(api huma.API, op huma.Operation, h handler) {
 		}
 		fail(w, r, s.Log, err)
 	})
+}
+
+// readCall reads a request. No text that a database could not hold comes past it, and no query that it read only half of.
+func readCall(r *http.Request) (*call, error) {
+	if !legible(r.URL.Path) {
+		return nil, &routeFault{http.StatusNotFound, "The resource could not be found."}
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, &routeFault{http.StatusBadRequest, "The query can not be read: " + err.Error()}
+	}
+	for name, values := range query {
+		if !legible(name) || !legible(values...) {
+			return nil, &routeFault{http.StatusBadRequest, fmt.Sprintf("The query has a value of %q that is no text.", name)}
+		}
+	}
+	body, err := io.ReadAll(r.Body)
+	return &call{r: r, body: body, query: query, url: base(r.Context()) + r.URL.Path}, err
+}
+
+// legible reports whether all are UTF-8 without NUL.
+func legible(texts ...string) bool {
+	return !slices.ContainsFunc(texts, func(s string) bool { return !utf8.ValidString(s) || strings.ContainsRune(s, 0) })
 }

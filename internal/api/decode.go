@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
@@ -51,6 +52,9 @@ func parseJSON(body []byte) (any, error) {
 	if !utf8.Valid(body) {
 		return nil, errors.New("not UTF-8")
 	}
+	if halfPair(body) {
+		return nil, errors.New("an escape is half a surrogate pair")
+	}
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.UseNumber()
 	v, err := parseValue(d, 0)
@@ -61,6 +65,33 @@ func parseJSON(body []byte) (any, error) {
 		return nil, errors.New("something follows the value")
 	}
 	return v, nil
+}
+
+// halfPair finds \uD800…\uDFFF escapes without their other half, which encoding/json would put U+FFFD for.
+func halfPair(body []byte) bool {
+	surrogate := func(i int) rune { // the half at i, or 0
+		if i+6 > len(body) || body[i] != '\\' || body[i+1] != 'u' {
+			return 0
+		}
+		n, err := strconv.ParseUint(string(body[i+2:i+6]), 16, 16)
+		if err != nil || !utf16.IsSurrogate(rune(n)) {
+			return 0
+		}
+		return rune(n)
+	}
+	for i := 0; i < len(body); i++ {
+		if body[i] != '\\' { // outside of strings there is none in valid JSON
+			continue
+		}
+		if first := surrogate(i); first != 0 {
+			if utf16.DecodeRune(first, surrogate(i+6)) == utf8.RuneError {
+				return true
+			}
+			i += 10
+		}
+		i++
+	}
+	return false
 }
 
 func parseValue(d *json.Decoder, depth int) (any, error) {

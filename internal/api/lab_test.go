@@ -28,7 +28,8 @@ const (
 
 // lab is the API over a real database and the bridge driver's address management; no device is made.
 type lab struct {
-	t       *testing.T
+	t       testing.TB
+	file    string // of the database
 	store   *store.Store
 	handler http.Handler
 }
@@ -40,9 +41,10 @@ func (r rows) CreateNetwork(ctx context.Context, n network.Network) (network.Net
 	return n, r.Store.CreateNetwork(ctx, n, func([]network.Subnet) error { return nil })
 }
 
-func newLab(t *testing.T, who identity.Authenticator) *lab {
+func newLab(t testing.TB, who identity.Authenticator) *lab {
 	t.Helper()
-	s, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "colonnade.db"))
+	file := filepath.Join(t.TempDir(), "colonnade.db")
+	s, err := store.Open(t.Context(), file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,7 +73,7 @@ func newLab(t *testing.T, who identity.Authenticator) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &lab{t: t, store: s, handler: h}
+	return &lab{t: t, file: file, store: s, handler: h}
 }
 
 type answer struct {
@@ -81,7 +83,7 @@ type answer struct {
 }
 
 // get reads a value of the body by a path such as "loadbalancer.listeners.0.id".
-func (a answer) get(t *testing.T, path string) any {
+func (a answer) get(t testing.TB, path string) any {
 	t.Helper()
 	var v any
 	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
@@ -104,7 +106,7 @@ func (a answer) get(t *testing.T, path string) any {
 	return v
 }
 
-func (a answer) id(t *testing.T, root string) string {
+func (a answer) id(t testing.TB, root string) string {
 	t.Helper()
 	id, _ := a.get(t, root+".id").(string)
 	if id == "" {

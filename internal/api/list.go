@@ -3,12 +3,14 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"colonnade/internal/api/wire"
 	"colonnade/internal/lb"
@@ -17,6 +19,9 @@ import (
 
 // pageLimit is the most rows one answer has.
 const pageLimit = 1000
+
+// maxTag is the length of the longest tag there is.
+const maxTag = 255
 
 // paging are the parameters that are no filters.
 var paging = []string{"limit", "marker", "page_reverse", "sort", "sort_key", "sort_dir", "fields", "project_id"}
@@ -39,6 +44,11 @@ func parsePage(ctx context.Context, values url.Values) (page, error) {
 		if len(all) > 1 && name != "fields" && !slices.Contains(tagFilters, name) {
 			return p, lb.InvalidField(name, strings.Join(all, ", "), "Value should be given once")
 		}
+		if slices.Contains(tagFilters, name) {
+			if err := checkTagFilter(name, all); err != nil {
+				return p, err
+			}
+		}
 		if !slices.Contains(paging, name) {
 			p.query.Filters[name] = all
 		}
@@ -59,6 +69,24 @@ func parsePage(ctx context.Context, values url.Values) (page, error) {
 		p.query.ProjectID = who.ProjectID
 	}
 	return p, mayRead(ctx, p.query.ProjectID)
+}
+
+// maxTagFilters is how many tags one filter may name; each is a condition of the query.
+const maxTagFilters = 100
+
+func checkTagFilter(name string, values []string) error {
+	n := 0
+	for _, v := range values {
+		for tag := range strings.SplitSeq(v, ",") {
+			if n++; n > maxTagFilters {
+				return lb.Invalidf("Filter %s names more than %d tags.", name, maxTagFilters)
+			}
+			if utf8.RuneCountInString(tag) > maxTag {
+				return lb.InvalidField(name, tag, fmt.Sprintf("Value should have a maximum character requirement of %d", maxTag))
+			}
+		}
+	}
+	return nil
 }
 
 func (p *page) parseLimit(s string) error {
