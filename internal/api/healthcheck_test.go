@@ -33,7 +33,7 @@ func TestHealthcheck(t *testing.T) {
 		{"html", "GET", "/healthcheck", "text/html,*/*", nil, 200, "text/html; charset=UTF-8", "<HTML><HEAD><TITLE>Healthcheck Status</TITLE></HEAD><BODY><P>OK</P></BODY></HTML>\n"},
 		{"database down", "GET", "/healthcheck", "", down, 503, "text/plain; charset=UTF-8", "The database does not answer"},
 		{"head, database down", "HEAD", "/healthcheck", "", down, 503, "text/plain; charset=UTF-8", ""},
-		{"another method", "POST", "/healthcheck", "", nil, 405, "application/json", `{"code":405,"title":"Method Not Allowed","description":"The method POST is not allowed for this resource."}`},
+		{"another method", "POST", "/healthcheck", "", nil, 405, "application/json", `{"code":405,"description":"The method POST is not allowed for this resource.","title":"Method Not Allowed"}`},
 		{"another path", "GET", "/healthchecks", "", nil, 401, "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -6,9 +6,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
-	"net/netip"
+	"net/url"
 	"os"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
@@ -21,12 +24,17 @@ type Config struct {
 	Network  Network  `toml:"network"`
 	Compute  Compute  `toml:"compute"`
 	Database Database `toml:"database"`
+	Health   Health   `toml:"health"`
+	Metrics  Metrics  `toml:"metrics"`
 	Log      Log      `toml:"log"`
 }
 
 // API is where the REST API answers.
 type API struct {
-	Listen string `toml:"listen"` // address:port
+	Listen      string `toml:"listen"`      // address:port
+	Healthcheck bool   `toml:"healthcheck"` // answer GET /healthcheck, to anybody
+	// AcceptWhilePending lets changes of a load balancer in PENDING_* join the one under way instead of answering 409.
+	AcceptWhilePending bool `toml:"accept_while_pending"`
 }
 
 // Cluster holds the defaults of new clusters (S7, S44, S70) and how the cluster manager behaves.
@@ -71,6 +79,19 @@ type Database struct {
 	DSN string `toml:"dsn"` // "" is SQLite in the state directory
 }
 
+// Health is the health roles.
+type Health struct {
+	// HeartbeatPorts are where health roles listen on the management network, one for each that may run at a time.
+	// Agents send to all of them; one that was built before a port was added does not know it.
+	HeartbeatPorts []int `toml:"heartbeat_ports"`
+}
+
+// Metrics says where "colonnade up" shows its metrics. Single roles are told by --metrics-listen, because several of them
+// may share a machine.
+type Metrics struct {
+	Listen string `toml:"listen"` // address:port; "" is nowhere
+}
+
 // Log says what is logged and how.
 type Log struct {
 	Level  string `toml:"level"`  // debug, info, warn, error
@@ -101,11 +122,14 @@ func Default() Config {
 		},
 		Network: Network{Driver: "bridge", ManagementCIDR: "198.19.0.0/18", HostLinkCIDR: "198.19.255.252/30"},
 		Compute: Compute{Driver: "netns"},
+		Health:  Health{HeartbeatPorts: []int{9444}},
+		Metrics: Metrics{Listen: "127.0.0.1:9877"},
 		Log:     Log{Level: "info", Format: "text"},
 	}
 }
 
-// Load reads path over the defaults; "" is the defaults alone. Unknown keys are errors that name their line.
+// Load reads path over the defaults; "" is the defaults alone. The error names every problem of the file, not the first
+// alone; only a file that is no TOML, or has a value of the wrong type, is not looked at further.
 func Load(path string) (Config, error) {
 	c := Default()
 	if path == "" {
@@ -120,81 +144,58 @@ func Load(path string) (Config, error) {
 	}
 	dec := toml.NewDecoder(bytes.NewReader(raw))
 	dec.DisallowUnknownFields()
+	var problems []error
 	if err := dec.Decode(&c); err != nil {
 		var strict *toml.StrictMissingError
-		if errors.As(err, &strict) {
-			return c, fmt.Errorf("configuration %s: unknown key:\n%s", path, strict.String())
+		if !errors.As(err, &strict) {
+			return c, fmt.Errorf("configuration %s: %w", path, placed(err))
 		}
-		return c, fmt.Errorf("configuration %s: %w", path, err)
+		for _, unknown := range strict.Errors {
+			line, _ := unknown.Position()
+			problems = append(problems, fmt.Errorf("line %d: unknown key %s", line, strings.Join(unknown.Key(), ".")))
+		}
+		// A strict decoder has read what it knows as well.
 	}
 	if err := c.Check(); err != nil {
-		return c, fmt.Errorf("configuration %s: %w", path, err)
+		problems = append(problems, err)
+	}
+	if len(problems) > 0 {
+		return c, fmt.Errorf("configuration %s:\n%w", path, errors.Join(problems...))
 	}
 	return c, nil
 }
 
-// Most positions a table holds, see distributor.MaxPositions.
-const maxSize = 32
+// placed says on which line a file cannot be read.
+func placed(err error) error {
+	var at *toml.DecodeError
+	if !errors.As(err, &at) {
+		return err
+	}
+	line, column := at.Position()
+	return fmt.Errorf("line %d, column %d: %w", line, column, err)
+}
 
-// Check finds what cannot work, all of it at once.
-func (c Config) Check() error {
-	var errs []error
-	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if _, err := netip.ParseAddrPort(c.API.Listen); err != nil {
-		wrong("api.listen %q: want address:port, like 127.0.0.1:9876", c.API.Listen)
+// Write writes the effective values as a file that Load reads; the password of the database is left out.
+func (c Config) Write(w io.Writer) error {
+	c.Database.DSN = withoutPassword(c.Database.DSN)
+	if err := toml.NewEncoder(w).Encode(c); err != nil {
+		return fmt.Errorf("write configuration: %w", err)
 	}
-	if c.Cluster.Type != "fixed" {
-		wrong("cluster.type %q: only \"fixed\" is built in", c.Cluster.Type)
+	return nil
+}
+
+// passwordWord finds the password in "host=… password=…".
+var passwordWord = regexp.MustCompile(`(?i)(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)`)
+
+func withoutPassword(dsn string) string {
+	u, err := url.Parse(dsn)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return passwordWord.ReplaceAllString(dsn, "${1}xxxxx")
 	}
-	if c.Cluster.DesiredSize < 1 || c.Cluster.DesiredSize > maxSize {
-		wrong("cluster.desired_size %d: want 1 to %d", c.Cluster.DesiredSize, maxSize)
+	q := u.Query()
+	if q.Has("password") {
+		q.Set("password", "xxxxx")
+		u.RawQuery = q.Encode()
 	}
-	if c.Cluster.MinSize < 1 || c.Cluster.MinSize > c.Cluster.DesiredSize {
-		wrong("cluster.min_size %d: want 1 to desired_size (%d)", c.Cluster.MinSize, c.Cluster.DesiredSize)
-	}
-	if c.Cluster.StandbySize < 0 || c.Cluster.StandbySize > maxSize/4 {
-		wrong("cluster.standby_size %d: want 0 to %d", c.Cluster.StandbySize, maxSize/4)
-	}
-	if c.Cluster.DefaultConnectionLimit < 1 {
-		wrong("cluster.default_connection_limit %d: want 1 or more", c.Cluster.DefaultConnectionLimit)
-	}
-	for name, d := range map[string]Duration{
-		"cluster.cooldown": c.Cluster.Cooldown, "cluster.drain_timeout": c.Cluster.DrainTimeout,
-	} {
-		if d < 0 {
-			wrong("%s: want a duration that is not negative", name)
-		}
-	}
-	if c.Network.Driver != "bridge" {
-		wrong("network.driver %q: only \"bridge\" is built in", c.Network.Driver)
-	}
-	if c.Compute.Driver != "netns" {
-		wrong("compute.driver %q: only \"netns\" is built in", c.Compute.Driver)
-	}
-	for name, cidr := range map[string]string{
-		"network.management_cidr": c.Network.ManagementCIDR, "network.host_link_cidr": c.Network.HostLinkCIDR,
-	} {
-		if p, err := netip.ParsePrefix(cidr); err != nil || p != p.Masked() || !p.Addr().Is4() {
-			wrong("%s %q: want an IPv4 network, like 198.19.0.0/18", name, cidr)
-		}
-	}
-	names := map[string]bool{}
-	for _, n := range c.Network.Networks {
-		if n.Name == "" || names[n.Name] {
-			wrong("network.networks: name %q is missing or given twice", n.Name)
-		}
-		names[n.Name] = true
-		if p, err := netip.ParsePrefix(n.CIDR); err != nil || p != p.Masked() {
-			wrong("network.networks %q: cidr %q: want a network, like 198.18.1.0/24", n.Name, n.CIDR)
-		}
-	}
-	if c.Log.Format != "text" && c.Log.Format != "json" {
-		wrong("log.format %q: want text or json", c.Log.Format)
-	}
-	switch c.Log.Level {
-	case "debug", "info", "warn", "error":
-	default:
-		wrong("log.level %q: want debug, info, warn or error", c.Log.Level)
-	}
-	return errors.Join(errs...)
+	return u.Redacted()
 }

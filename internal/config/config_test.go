@@ -51,7 +51,10 @@ func TestWrongFilesSayWhy(t *testing.T) {
 		{"host bits", "[network]\nmanagement_cidr = \"198.19.0.1/18\"\n", `network.management_cidr "198.19.0.1/18"`},
 		{"duration", "[cluster]\ncooldown = \"soon\"\n", "duration"},
 		{"network twice", "[[network.networks]]\nname=\"a\"\ncidr=\"198.18.1.0/24\"\n[[network.networks]]\nname=\"a\"\ncidr=\"198.18.2.0/24\"\n", `name "a"`},
-		{"several at once", "[log]\nlevel=\"loud\"\nformat=\"xml\"\n", "log.level \"loud\""},
+		{"wrong type is placed", "[cluster]\n\ncooldown = 5\n", "line 3, column 12"},
+		{"metrics", "[metrics]\nlisten = \"9877\"\n", `metrics.listen "9877": want address:port`},
+		{"no health role", "[health]\nheartbeat_ports = []\n", "health.heartbeat_ports: want at least one port"},
+		{"one port for two", "[health]\nheartbeat_ports = [9444, 9444]\n", "9444 is no port, or named twice"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := load(t, c.text)
@@ -59,6 +62,58 @@ func TestWrongFilesSayWhy(t *testing.T) {
 				t.Errorf("got %v, want %q in it", err, c.want)
 			}
 		})
+	}
+}
+
+func TestEveryProblemIsNamedAtOnce(t *testing.T) {
+	_, err := load(t, "[cluster]\ndesired = 4\ndesired_size = 0\n\n[databas]\ndsn = \"x\"\n[log]\nlevel = \"loud\"\n")
+	if err == nil {
+		t.Fatal("no error")
+	}
+	_, got, _ := strings.Cut(err.Error(), "\n") // after the file's name
+	want := `line 2: unknown key cluster.desired
+line 5: unknown key databas
+cluster.desired_size 0: want 1 to 32
+cluster.min_size 1: want 1 to desired_size (0)
+log.level "loud": want debug, info, warn or error`
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestWhatIsWrittenIsRead(t *testing.T) {
+	want := config.Default()
+	want.Network.Networks = []config.Subnet{{Name: "web", CIDR: "198.18.1.0/24"}}
+	want.Database.DSN = "/somewhere/colonnade.db"
+	var text strings.Builder
+	if err := want.Write(&text); err != nil {
+		t.Fatal(err)
+	}
+	got, err := load(t, text.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestPasswordsAreNotShown(t *testing.T) {
+	for _, c := range []struct{ dsn, want string }{
+		{"postgres://me:secret@db/colonnade?sslmode=disable", "postgres://me:xxxxx@db/colonnade?sslmode=disable"},
+		{"postgres://db/colonnade?user=me&password=secret", "postgres://db/colonnade?password=xxxxx&user=me"},
+		{"host=db password='se cret' user=me", "host=db password=xxxxx user=me"},
+		{"/var/lib/colonnade/colonnade.db", "/var/lib/colonnade/colonnade.db"},
+	} {
+		var text strings.Builder
+		conf := config.Default()
+		conf.Database.DSN = c.dsn
+		if err := conf.Write(&text); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(text.String(), "dsn = '"+c.want+"'") || strings.Contains(text.String(), "cret") {
+			t.Errorf("%s is shown as:\n%s", c.dsn, text.String())
+		}
 	}
 }
 

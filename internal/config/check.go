@@ -1,0 +1,87 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+)
+
+// Most positions a table holds, see distributor.MaxPositions.
+const maxSize = 32
+
+// Check finds what cannot work, all of it at once.
+func (c Config) Check() error {
+	var errs []error
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if _, err := netip.ParseAddrPort(c.API.Listen); err != nil {
+		wrong("api.listen %q: want address:port, like 127.0.0.1:9876", c.API.Listen)
+	}
+	if _, err := netip.ParseAddrPort(c.Metrics.Listen); err != nil && c.Metrics.Listen != "" {
+		wrong("metrics.listen %q: want address:port, like 127.0.0.1:9877, or nothing", c.Metrics.Listen)
+	}
+	if len(c.Health.HeartbeatPorts) == 0 {
+		wrong("health.heartbeat_ports: want at least one port")
+	}
+	ports := map[int]bool{}
+	for _, port := range c.Health.HeartbeatPorts {
+		if port < 1 || port > 65535 || ports[port] {
+			wrong("health.heartbeat_ports: %d is no port, or named twice", port)
+		}
+		ports[port] = true
+	}
+	if c.Cluster.Type != "fixed" {
+		wrong("cluster.type %q: only \"fixed\" is built in", c.Cluster.Type)
+	}
+	if c.Cluster.DesiredSize < 1 || c.Cluster.DesiredSize > maxSize {
+		wrong("cluster.desired_size %d: want 1 to %d", c.Cluster.DesiredSize, maxSize)
+	}
+	if c.Cluster.MinSize < 1 || c.Cluster.MinSize > c.Cluster.DesiredSize {
+		wrong("cluster.min_size %d: want 1 to desired_size (%d)", c.Cluster.MinSize, c.Cluster.DesiredSize)
+	}
+	if c.Cluster.StandbySize < 0 || c.Cluster.StandbySize > maxSize/4 {
+		wrong("cluster.standby_size %d: want 0 to %d", c.Cluster.StandbySize, maxSize/4)
+	}
+	if c.Cluster.DefaultConnectionLimit < 1 {
+		wrong("cluster.default_connection_limit %d: want 1 or more", c.Cluster.DefaultConnectionLimit)
+	}
+	durations := map[string]Duration{"cluster.cooldown": c.Cluster.Cooldown, "cluster.drain_timeout": c.Cluster.DrainTimeout}
+	for _, name := range slices.Sorted(maps.Keys(durations)) {
+		if durations[name] < 0 {
+			wrong("%s: want a duration that is not negative", name)
+		}
+	}
+	if c.Network.Driver != "bridge" {
+		wrong("network.driver %q: only \"bridge\" is built in", c.Network.Driver)
+	}
+	if c.Compute.Driver != "netns" {
+		wrong("compute.driver %q: only \"netns\" is built in", c.Compute.Driver)
+	}
+	ranges := map[string]string{"network.management_cidr": c.Network.ManagementCIDR, "network.host_link_cidr": c.Network.HostLinkCIDR}
+	for _, name := range slices.Sorted(maps.Keys(ranges)) {
+		cidr := ranges[name]
+		if p, err := netip.ParsePrefix(cidr); err != nil || p != p.Masked() || !p.Addr().Is4() {
+			wrong("%s %q: want an IPv4 network, like 198.19.0.0/18", name, cidr)
+		}
+	}
+	names := map[string]bool{}
+	for _, n := range c.Network.Networks {
+		if n.Name == "" || names[n.Name] {
+			wrong("network.networks: name %q is missing or given twice", n.Name)
+		}
+		names[n.Name] = true
+		if p, err := netip.ParsePrefix(n.CIDR); err != nil || p != p.Masked() {
+			wrong("network.networks %q: cidr %q: want a network, like 198.18.1.0/24", n.Name, n.CIDR)
+		}
+	}
+	if c.Log.Format != "text" && c.Log.Format != "json" {
+		wrong("log.format %q: want text or json", c.Log.Format)
+	}
+	switch c.Log.Level {
+	case "debug", "info", "warn", "error":
+	default:
+		wrong("log.level %q: want debug, info, warn or error", c.Log.Level)
+	}
+	return errors.Join(errs...)
+}
