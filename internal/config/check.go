@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // Most positions a table holds, see distributor.MaxPositions.
@@ -48,8 +49,9 @@ func (c Config) Check() error {
 	}
 	durations := map[string]Duration{"cluster.cooldown": c.Cluster.Cooldown, "cluster.drain_timeout": c.Cluster.DrainTimeout}
 	for _, name := range slices.Sorted(maps.Keys(durations)) {
-		if durations[name] < 0 {
-			wrong("%s: want a duration that is not negative", name)
+		// A number without a unit is read as nanoseconds, which nobody means.
+		if d := time.Duration(durations[name]); d != 0 && d < time.Millisecond {
+			wrong("%s: want a duration with its unit, like \"30s\", that is not negative", name)
 		}
 	}
 	if c.Network.Driver != "bridge" {
