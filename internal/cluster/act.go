@@ -98,6 +98,7 @@ func (r *run) act(ctx context.Context, state lb.ClusterState, steps []Step) erro
 			actCtx, cancel := context.WithTimeout(ctx, r.ActTimeout)
 			defer cancel()
 			result, err := r.do(actCtx, state, s)
+			r.Observe(s, err)
 			if err == nil {
 				crashpoint.Of("acm", string(s.Name), crashpoint.Acted)
 			}

@@ -44,6 +44,8 @@ type Deps struct {
 	ActTimeout, StoreTimeout time.Duration
 	Now                      func() time.Time
 	Log                      *slog.Logger
+	// Observe is told each step that was made, or failed; nil tells nobody. It may be called from several goroutines.
+	Observe func(s Step, err error)
 }
 
 func (d Deps) filled() Deps {
@@ -52,6 +54,9 @@ func (d Deps) filled() Deps {
 	}
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
+	}
+	if d.Observe == nil {
+		d.Observe = func(Step, error) {}
 	}
 	if d.Spec == (Spec{}) {
 		d.Spec = DefaultSpec(d.Compute.BuildBudget())
@@ -209,6 +214,7 @@ func (r *run) write(ctx context.Context, steps []Step) error {
 	}
 	for _, s := range inRows {
 		r.log(ctx, s)
+		r.Observe(s, nil)
 		if s.Name == ActWakeWorker {
 			r.failed[s.Act] = true // done, and nothing in the rows shows it
 		}

@@ -208,6 +208,7 @@ func (r *DistributorReconciler) set(ctx context.Context, lease lb.Lease, d lb.Di
 		return fmt.Errorf("write distributor %s: %w", d.ID, err)
 	}
 	if action != "" {
+		r.Observe(Step{Act: Act{Name: ActName(action)}}, nil)
 		r.Log.InfoContext(ctx, "distributor step", "distributor_id", d.ID, "step", action, "reason", why)
 	}
 	return nil

@@ -85,13 +85,13 @@ func (p *planner) handOver(d *drafting) error {
 		var reason string
 		switch {
 		case p.replacing(*a):
-			reason = "planned failover" // asked for by a person: no cooldown
+			reason = reasonPlanned // asked for by a person: no cooldown
 		case p.verdicts[a.ID] == suspect && !f.SuspectSince.IsZero() && !f.SuspectSince.Add(p.spec.SuspectAfter).After(p.now):
 			if cooled.After(p.now) {
 				p.lookAt(cooled)
 				continue
 			}
-			reason = "one witness spoke against it for " + p.spec.SuspectAfter.String()
+			reason = reasonWitness + p.spec.SuspectAfter.String()
 		default:
 			continue
 		}

@@ -115,7 +115,7 @@ func (p *planner) takeSwapsIn(d *drafting) error {
 		if err := d.add(Failing, distributor.TakeSwaps([]distributor.Swap{s})); err != nil {
 			return err
 		}
-		reason := fmt.Sprintf("the distributor swapped it: %s", s.Reason)
+		reason := reasonSwapped + s.Reason
 		if a := p.amphora(s.AmphoraID); a != nil && !going(*a) && !d.taken[a.ID] {
 			d.taken[a.ID] = true
 			d.steps = append(d.steps, Step{Act: Act{ActOutOfService, a.ID}, Position: s.Position, Reason: reason, Draining: p.verdicts[a.ID] != dead})
@@ -197,13 +197,13 @@ func (p *planner) lost(a *lb.Amphora) (reason string, alive bool) {
 	case going(*a):
 		return "it is being deleted", false
 	case p.verdicts[a.ID] == dead:
-		return "two witnesses say that it is dead", false
+		return reasonDead, false
 	case p.ob.Amphorae[a.ID].Down:
-		return "it says that it is down", false
+		return reasonDown, false
 	case a.OutOfService:
 		return cmp.Or(a.StatusReason, "out of service"), true
 	case p.ob.Amphorae[a.ID].Refuses:
-		return "it does not take the table", true
+		return reasonRefuses, true
 	}
 	return "", true
 }
