@@ -3,7 +3,6 @@ package cluster
 import (
 	"cmp"
 	"crypto/sha256"
-	"fmt"
 	"slices"
 
 	"colonnade/internal/distributor"
