@@ -89,9 +89,10 @@ func TestPlannedFailoverBreaksNothing(t *testing.T) {
 	}
 }
 
-// TestWithoutSecondChanceHandOverBreaks is the negative control: it shows that the test above can fail.
+// TestWithoutSecondChanceHandOverBreaks is the negative control: it shows that the test above can fail. The former
+// holder never learns that its connections are broken, so it goes by the drain deadline.
 func TestWithoutSecondChanceHandOverBreaks(t *testing.T) {
-	own, others := handOver(t, quick+"second_chance = false\n")
+	own, others := handOver(t, quick+"second_chance = false\ndrain_timeout = \"10s\"\n")
 	broken := 0
 	for _, end := range own {
 		if end.Reason != traffic.FlowAlive {
