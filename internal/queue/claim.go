@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -20,6 +21,8 @@ type Held struct {
 	Lease      lb.Lease
 	Generation int64  // of the row when it was claimed
 	LeaseID    string // names this claim; a claim that was taken over finds another name in the row
+
+	since time.Time // this process's clock, no later than the lease began
 }
 
 const (
@@ -40,7 +43,8 @@ type arguments struct {
 	LeaseID string
 	Lease   int64 // ms
 	Never   int64
-	Lock    bun.Safe
+	// How rows of the object's table are locked. SQLite has one writer and needs no locks.
+	Lock, LockShared bun.Safe
 }
 
 func (q *Queue) arguments(idb bun.IDB, kind string) (*arguments, error) {
@@ -53,7 +57,7 @@ func (q *Queue) arguments(idb bun.IDB, kind string) (*arguments, error) {
 		Kind: kind, Lease: q.lease.Milliseconds(), Never: never,
 	}
 	if idb.Dialect().Name() == dialect.PG {
-		a.Lock = "FOR UPDATE OF o SKIP LOCKED" // SQLite has one writer and needs none
+		a.Lock, a.LockShared = "FOR UPDATE OF o SKIP LOCKED", "FOR SHARE OF o"
 	}
 	return a, nil
 }
@@ -65,6 +69,8 @@ func (q *Queue) nextDue(ctx context.Context, kind string) (wait time.Duration, o
 	if err != nil {
 		return 0, false, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
+	defer cancel()
 	var ms sql.NullInt64
 	err = q.db.Reader().NewRaw(`SELECT MIN(CASE WHEN q.lease_id <> '' THEN q.lease_until ELSE q.due_at END) - ?now
 FROM work_queue AS q WHERE q.kind = ?kind AND `+isFree, a).Scan(ctx, &ms)
@@ -89,7 +95,7 @@ func (q *Queue) Claim(ctx context.Context, kind string) (*Held, error) {
 		if err != nil {
 			return err
 		}
-		*h = Held{Lease: lb.Lease{Kind: kind}, LeaseID: uuid.NewString()}
+		*h = Held{Lease: lb.Lease{Kind: kind}, LeaseID: uuid.NewString(), since: time.Now()}
 		a.LeaseID = h.LeaseID
 		if _, err := tx.NewRaw(`DELETE FROM work_queue WHERE kind = ?kind AND lease_until <= ?now
 AND NOT EXISTS (SELECT 1 FROM ?table AS o WHERE o.id = work_queue.key AND ?lives)`, a).Exec(ctx); err != nil {
@@ -134,19 +140,38 @@ WHERE q.kind = ?kind AND q.key = ?key AND `+isDue+` AND `+isFree+` RETURNING gen
 // Renew extends the lease; lb.ErrFenced when it is held no more. A lease that ran out and that nobody took is lost
 // too: a rival kind may have been at work since.
 func (q *Queue) Renew(ctx context.Context, h *Held) error {
-	n, err := q.update(ctx, h, "lease_until = ?0 + ?1", "lease_until > ?0", func(tx bun.Tx) []any {
-		return []any{clock(tx), q.lease.Milliseconds()}
+	return q.db.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		a, err := q.arguments(tx, h.Lease.Kind)
+		if err != nil {
+			return err
+		}
+		a.Key, a.LeaseID = h.Lease.Key, h.LeaseID
+		// A rival's claim changes another row of the queue, so on PostgreSQL it would not see a renewal that is not yet
+		// committed, nor this one the claim. The object's row, locked by both, puts one after the other.
+		var epoch int64
+		if err := tx.NewRaw(`SELECT o.epoch FROM ?table AS o WHERE o.id = ?key ?lock_shared`, a).Scan(ctx, &epoch); errors.Is(err, sql.ErrNoRows) {
+			return lb.ErrFenced
+		} else if err != nil {
+			return fmt.Errorf("renew %s %s: %w", h.Lease.Kind, h.Lease.Key, err)
+		}
+		res, err := tx.NewRaw(`UPDATE work_queue SET lease_until = ?now + ?lease
+WHERE kind = ?kind AND key = ?key AND lease_id = ?lease_id AND lease_until > ?now`, a).Exec(ctx)
+		if err != nil {
+			return fmt.Errorf("renew %s %s: %w", h.Lease.Kind, h.Lease.Key, err)
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 || epoch != h.Lease.Epoch {
+			return lb.ErrFenced
+		}
+		return nil
 	})
-	if err == nil && n == 0 {
-		return lb.ErrFenced
-	}
-	return err
 }
 
 // Done finishes a claim: the row goes, unless something was enqueued since, which is then due as it was enqueued, or
 // again > 0 asks for another run by then. A claim that is held no more is left to its new holder.
 func (q *Queue) Done(ctx context.Context, h *Held, again time.Duration) error {
-	err := q.db.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return q.finish(ctx, "done", h, func(ctx context.Context, tx bun.Tx) error {
 		due := "due_at" // as it was enqueued since
 		if again > 0 {
 			due = "CASE WHEN due_at < ?0 + ?1 THEN due_at ELSE ?0 + ?1 END"
@@ -160,32 +185,55 @@ WHERE kind = ?2 AND key = ?3 AND lease_id = ?4`,
 			clock(tx), again.Milliseconds(), h.Lease.Kind, h.Lease.Key, h.LeaseID, h.Generation, again >= atRest).Exec(ctx)
 		return err
 	})
-	return q.finished("done", h, err)
 }
 
 // Fail gives a claim back to be tried again after a backoff that doubles with each attempt. When something was
 // enqueued since, attempts start again, but no sooner than the first backoff: what fails and wakes itself must not spin.
 func (q *Queue) Fail(ctx context.Context, h *Held, cause error) error {
-	text := cause.Error()
-	if len(text) > 1000 {
-		text = text[:1000]
-	}
-	err := q.db.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
+	return q.finish(ctx, "fail", h, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewRaw(`UPDATE work_queue SET lease_id = '', lease_until = 0, last_error = ?0,
  attempt = CASE WHEN generation = ?1 THEN attempt + 1 ELSE 0 END,
  due_at = CASE WHEN generation = ?1 THEN ?2 + ?3 WHEN due_at > ?2 + ?4 THEN due_at ELSE ?2 + ?4 END
 WHERE kind = ?5 AND key = ?6 AND lease_id = ?7`,
-			text, h.Generation, clock(tx), q.backoff(h.Lease.Attempt).Milliseconds(), q.backoff(0).Milliseconds(),
+			storable(cause.Error()), h.Generation, clock(tx), q.backoff(h.Lease.Attempt).Milliseconds(), q.backoff(0).Milliseconds(),
 			h.Lease.Kind, h.Lease.Key, h.LeaseID).Exec(ctx)
 		return err
 	})
-	return q.finished("fail", h, err)
+}
+
+// storable makes an error's text short, and such that PostgreSQL takes it: whole characters, none of them NUL. What
+// could not be written down would never be tried again before its lease runs out.
+func storable(text string) string {
+	const most = 1000
+	text = strings.ReplaceAll(text, "\x00", "")
+	if len(text) > most {
+		text = text[:most]
+	}
+	return strings.ToValidUTF8(text, "")
 }
 
 // Release gives a claim back undone, due at once: the holder stops for reasons of its own.
 func (q *Queue) Release(ctx context.Context, h *Held) error {
-	_, err := q.update(ctx, h, "lease_id = '', lease_until = 0, due_at = ?0", "1 = 1", func(tx bun.Tx) []any { return []any{clock(tx)} })
-	return q.finished("release", h, err)
+	return q.finish(ctx, "release", h, func(ctx context.Context, tx bun.Tx) error {
+		_, err := tx.NewRaw(`UPDATE work_queue SET lease_id = '', lease_until = 0, due_at = ? WHERE kind = ? AND key = ? AND lease_id = ?`,
+			clock(tx), h.Lease.Kind, h.Lease.Key, h.LeaseID).Exec(ctx)
+		return err
+	})
+}
+
+// finish ends a claim by f: this kind's next run of the key, and what a rival kind wants with it, can go on.
+func (q *Queue) finish(ctx context.Context, operation string, h *Held, f func(context.Context, bun.Tx) error) error {
+	err := q.db.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
+		if err := f(ctx, tx); err != nil {
+			return err
+		}
+		return notify(ctx, tx)
+	})
+	if err != nil {
+		return fmt.Errorf("%s %s %s: %w", operation, h.Lease.Kind, h.Lease.Key, err)
+	}
+	q.db.Bell().Ring()
+	return nil
 }
 
 // ReleaseAll gives back every lease. Only for a process that knows to be the only one on this database (`colonnade
@@ -193,36 +241,15 @@ func (q *Queue) Release(ctx context.Context, h *Held) error {
 func (q *Queue) ReleaseAll(ctx context.Context) error {
 	err := q.db.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
 		_, err := tx.NewRaw(`UPDATE work_queue SET lease_id = '', lease_until = 0, due_at = ? WHERE lease_id <> ''`, clock(tx)).Exec(ctx)
-		return err
+		if err != nil {
+			return err
+		}
+		return notify(ctx, tx)
 	})
 	if err != nil {
 		return fmt.Errorf("release all leases: %w", err)
 	}
 	q.db.Bell().Ring()
-	return nil
-}
-
-// update changes the row of a claim that is still held. set and where use ?0… of args.
-func (q *Queue) update(ctx context.Context, h *Held, set, where string, args func(bun.Tx) []any) (n int64, err error) {
-	err = q.db.Write(ctx, func(ctx context.Context, tx bun.Tx) error {
-		a := args(tx)
-		k := len(a)
-		query := fmt.Sprintf(`UPDATE work_queue SET %s WHERE %s AND kind = ?%d AND key = ?%d AND lease_id = ?%d`, set, where, k, k+1, k+2)
-		res, err := tx.NewRaw(query, append(a, h.Lease.Kind, h.Lease.Key, h.LeaseID)...).Exec(ctx)
-		if err != nil {
-			return err
-		}
-		n, err = res.RowsAffected()
-		return err
-	})
-	return n, err
-}
-
-func (q *Queue) finished(operation string, h *Held, err error) error {
-	if err != nil {
-		return fmt.Errorf("%s %s %s: %w", operation, h.Lease.Kind, h.Lease.Key, err)
-	}
-	q.db.Bell().Ring() // what a rival kind wants with this key can go on
 	return nil
 }
 

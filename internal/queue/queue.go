@@ -6,9 +6,12 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -24,7 +27,7 @@ type Database interface {
 	Write(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error
 	// Reader is for reads outside a transaction.
 	Reader() bun.IDB
-	// Bell is rung after each commit that enqueued something in this process.
+	// Bell is rung after each commit that made work claimable: in this process, and on PostgreSQL in any.
 	Bell() *Bell
 }
 
@@ -89,10 +92,32 @@ func clock(idb bun.IDB) bun.Safe {
 	return "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
 }
 
+// Channel is the PostgreSQL channel that tells other processes of each commit that may have made work claimable.
+const Channel = "colonnade_work"
+
+// notify makes the commit of this transaction wake the sleepers of other processes. On SQLite they poll.
+func notify(ctx context.Context, idb bun.IDB) error {
+	if idb.Dialect().Name() != dialect.PG {
+		return nil
+	}
+	if _, err := idb.NewRaw("SELECT pg_notify(?, '')", Channel).Exec(ctx); err != nil {
+		return fmt.Errorf("notify: %w", err)
+	}
+	return nil
+}
+
 // EnqueueTx enqueues wakes in the caller's transaction: the generation rises, attempts start again, and of two due
 // times the earlier is kept. The request id of ctx is kept with the work, unless there is none: then that of an earlier
-// wake stays. The caller rings the bell after the commit.
+// wake stays. The caller rings the bell after the commit; processes elsewhere are told by it.
 func EnqueueTx(ctx context.Context, idb bun.IDB, wakes []lb.Wake) error {
+	if len(wakes) == 0 {
+		return nil
+	}
+	wakes = slices.Clone(wakes)
+	// In one order everywhere, or two transactions would wait for each other's rows.
+	slices.SortStableFunc(wakes, func(a, b lb.Wake) int {
+		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.Kind, b.Kind))
+	})
 	for _, w := range wakes {
 		if _, ok := subjects[w.Kind]; !ok {
 			return fmt.Errorf("enqueue %s: unknown kind of work %q", w.Key, w.Kind)
@@ -107,7 +132,7 @@ ON CONFLICT (kind, key) DO UPDATE SET generation = work_queue.generation + 1, at
 			return fmt.Errorf("enqueue %s %s: %w", w.Kind, w.Key, err)
 		}
 	}
-	return nil
+	return notify(ctx, idb)
 }
 
 // Enqueue enqueues wakes in a transaction of its own.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/uptrace/bun"
+	"github.com/uptrace/bun/dialect"
 
 	"colonnade/internal/lb"
 	"colonnade/internal/queue"
@@ -28,12 +29,22 @@ func ok(t *testing.T, err error) {
 	}
 }
 
-// open makes a SQLite store with load balancers lb0…lb(n-1) and an empty queue.
-func open(t *testing.T, n int) *store.Store {
+// opener makes a store with load balancers lb0…lb(n-1) and an empty queue.
+type opener func(t *testing.T, n int) *store.Store
+
+// each runs f as a subtest on each database.
+func each(t *testing.T, f func(t *testing.T, open opener)) {
 	t.Helper()
-	s := storetest.Open(t, storetest.File(t))
-	fill(t, s, n)
-	return s
+	for _, d := range storetest.Databases {
+		t.Run(d.Name, func(t *testing.T) {
+			f(t, func(t *testing.T, n int) *store.Store {
+				t.Helper()
+				s := storetest.Open(t, d.New(t))
+				fill(t, s, n)
+				return s
+			})
+		})
+	}
 }
 
 // fill makes load balancers lb0…lb(n-1) and empties the queue.
@@ -77,6 +88,14 @@ func wantNone(t *testing.T, q *queue.Queue, kind string) {
 	}
 }
 
+// clock is the database's time in Unix ms.
+func clock(db bun.IDB) bun.Safe {
+	if db.Dialect().Name() == dialect.PG {
+		return "CAST(extract(epoch FROM statement_timestamp()) * 1000 AS BIGINT)"
+	}
+	return "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
+}
+
 type row struct {
 	Generation int64
 	Attempt    int
@@ -87,15 +106,17 @@ type row struct {
 func read(t *testing.T, s *store.Store, kind, key string) (r row, found bool) {
 	t.Helper()
 	var rows []row
-	ok(t, s.Reader().NewRaw(`SELECT generation, attempt, last_error, due_at - CAST(unixepoch('subsec') * 1000 AS INTEGER) AS due_in
-FROM work_queue WHERE kind = ? AND key = ?`, kind, key).Scan(t.Context(), &rows))
+	ok(t, s.Reader().NewRaw(`SELECT generation, attempt, last_error, due_at - ? AS due_in
+FROM work_queue WHERE kind = ? AND key = ?`, clock(s.Reader()), kind, key).Scan(t.Context(), &rows))
 	if len(rows) == 0 {
 		return row{}, false
 	}
 	return rows[0], true
 }
 
-func TestEnqueue(t *testing.T) {
+func TestEnqueue(t *testing.T) { each(t, enqueue) }
+
+func enqueue(t *testing.T, open opener) {
 	s := open(t, 1)
 	q := queue.New(s, quiet())
 	put := func(after time.Duration) {
@@ -120,7 +141,9 @@ func TestEnqueue(t *testing.T) {
 	}
 }
 
-func TestDone(t *testing.T) {
+func TestDone(t *testing.T) { each(t, done) }
+
+func done(t *testing.T, open opener) {
 	ctx := t.Context()
 	wake := lb.Wake{Kind: lb.WorkWorker, Key: "lb0"}
 	t.Run("removes the row", func(t *testing.T) {
@@ -182,7 +205,9 @@ func TestDone(t *testing.T) {
 	})
 }
 
-func TestFail(t *testing.T) {
+func TestFail(t *testing.T) { each(t, fail) }
+
+func fail(t *testing.T, open opener) {
 	ctx := t.Context()
 	s := open(t, 1)
 	q := queue.New(s, quiet(), queue.WithBackoff(time.Hour, 4*time.Hour))
@@ -220,11 +245,11 @@ func due(t *testing.T, s *store.Store) {
 	}))
 }
 
-func TestWorkerAndManagerNeverHoldOneKeyTogether(t *testing.T) { storetest.Each(t, exclude) }
+func TestWorkerAndManagerNeverHoldOneKeyTogether(t *testing.T) { each(t, exclude) }
 
-func exclude(t *testing.T, s *store.Store) {
+func exclude(t *testing.T, open opener) {
 	ctx := t.Context()
-	fill(t, s, 2)
+	s := open(t, 2)
 	q := queue.New(s, quiet())
 	ok(t, q.Enqueue(ctx, lb.Wake{Kind: lb.WorkWorker, Key: "lb0"}, lb.Wake{Kind: lb.WorkACM, Key: "lb0"}))
 	w := claim(t, q, lb.WorkWorker)
@@ -239,11 +264,11 @@ func exclude(t *testing.T, s *store.Store) {
 	}
 }
 
-func TestDeadOwnersLeaseIsTakenOverByTheClock(t *testing.T) { storetest.Each(t, takeOver) }
+func TestDeadOwnersLeaseIsTakenOverByTheClock(t *testing.T) { each(t, takeOver) }
 
-func takeOver(t *testing.T, s *store.Store) {
+func takeOver(t *testing.T, open opener) {
 	ctx := t.Context()
-	fill(t, s, 1)
+	s := open(t, 1)
 	q := queue.New(s, quiet(), queue.WithLease(150*time.Millisecond))
 	ok(t, q.Enqueue(ctx, lb.Wake{Kind: lb.WorkWorker, Key: "lb0"}, lb.Wake{Kind: lb.WorkACM, Key: "lb0"}))
 	dead := claim(t, q, lb.WorkWorker)
@@ -263,7 +288,9 @@ func takeOver(t *testing.T, s *store.Store) {
 	}
 }
 
-func TestKeysThatNameNothingAreDropped(t *testing.T) {
+func TestKeysThatNameNothingAreDropped(t *testing.T) { each(t, dropGone) }
+
+func dropGone(t *testing.T, open opener) {
 	s := open(t, 0)
 	q := queue.New(s, quiet())
 	for _, kind := range []string{lb.WorkWorker, lb.WorkACM, lb.WorkDistributor} {
@@ -283,11 +310,11 @@ func (f reconciler) Reconcile(ctx context.Context, lease lb.Lease) (time.Duratio
 
 // TestNothingIsLostAndNothingDoubled enqueues from several goroutines while two queues (as of two processes) run both
 // kinds, and some reconciles fail or panic.
-func TestNothingIsLostAndNothingDoubled(t *testing.T) { storetest.Each(t, loseNothing) }
+func TestNothingIsLostAndNothingDoubled(t *testing.T) { each(t, loseNothing) }
 
-func loseNothing(t *testing.T, s *store.Store) {
+func loseNothing(t *testing.T, open opener) {
 	const keys, writers, each = 6, 4, 60
-	fill(t, s, keys)
+	s := open(t, keys)
 	var want, seen [keys]atomic.Int64
 	var busy [keys]atomic.Int32
 	var doubled, runs atomic.Int64
@@ -359,7 +386,9 @@ func loseNothing(t *testing.T, s *store.Store) {
 	}
 }
 
-func TestRun(t *testing.T) {
+func TestRun(t *testing.T) { each(t, run) }
+
+func run(t *testing.T, open opener) {
 	start := func(t *testing.T, q *queue.Queue, r reconciler) (stop func()) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -483,6 +512,6 @@ func TestRun(t *testing.T) {
 
 func leaseUntil(t *testing.T, s *store.Store) (ms int64) {
 	t.Helper()
-	ok(t, s.Reader().NewRaw("SELECT lease_until FROM work_queue").Scan(t.Context(), &ms))
+	ok(t, s.Reader().NewRaw("SELECT max(lease_until) FROM work_queue").Scan(t.Context(), &ms))
 	return ms
 }

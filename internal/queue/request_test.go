@@ -7,15 +7,14 @@ import (
 
 	"colonnade/internal/lb"
 	"colonnade/internal/queue"
-	"colonnade/internal/store"
-	"colonnade/internal/store/storetest"
 )
 
-func TestRequestIDs(t *testing.T) {
+func TestRequestIDs(t *testing.T) { each(t, requestIDs) }
+
+func requestIDs(t *testing.T, open opener) {
 	wake := lb.Wake{Kind: lb.WorkWorker, Key: "lb0"}
-	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		fill(t, s, 1)
-		q := queue.New(s, quiet())
+	t.Run("are kept with the work", func(t *testing.T) {
+		q := queue.New(open(t, 1), quiet())
 		wake := func(id string) {
 			t.Helper()
 			ok(t, q.Enqueue(lb.WithRequestID(t.Context(), id), wake))

@@ -17,7 +17,7 @@ type Reconciler interface {
 	Reconcile(ctx context.Context, lease lb.Lease) (again time.Duration, err error)
 }
 
-// storeTimeout bounds a call that must still be made when the surrounding context has ended.
+// storeTimeout bounds a look for work, and a call that must still be made when the surrounding context has ended.
 const storeTimeout = 5 * time.Second
 
 // Run claims work of one kind and reconciles up to workers keys side by side, until ctx ends; then it waits for them.
@@ -111,10 +111,9 @@ func (q *Queue) hold(ctx context.Context, h *Held, r Reconciler) {
 
 // renew keeps the lease alive, and calls lost when it is not ours any more or may not be for all we know.
 func (q *Queue) renew(ctx context.Context, h *Held, lost context.CancelCauseFunc) {
-	// The lease was granted before we started to count, so this timer alone would fire too late by the length of
-	// that call; a tenth is given up for it.
+	// Clocks of two machines do not run alike: a tenth is given up for that.
 	sure := q.lease - q.lease/10
-	expiry := time.AfterFunc(sure, func() { lost(lb.ErrFenced) })
+	expiry := time.AfterFunc(time.Until(h.since.Add(sure)), func() { lost(lb.ErrFenced) })
 	defer expiry.Stop()
 	tick := time.NewTicker(q.lease / 3)
 	defer tick.Stop()

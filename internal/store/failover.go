@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 
+	"github.com/uptrace/bun"
+
 	"colonnade/internal/lb"
 )
 
@@ -59,7 +61,10 @@ func failover(lbID, objectID, action string) lb.Outcome {
 // Events returns a load balancer's history, newest first; that of a deleted one too. limit 0 is all.
 func (s *Store) Events(ctx context.Context, lbID string, limit int) ([]lb.Event, error) {
 	var rows []eventRow
-	if err := s.reader.NewSelect().Model(&rows).Where("o.load_balancer_id = ?", lbID).Order("o.id DESC").Limit(int64(limit)).Scan(ctx); err != nil {
+	err := s.read(ctx, func(ctx context.Context, db bun.IDB) error {
+		return db.NewSelect().Model(&rows).Where("o.load_balancer_id = ?", lbID).Order("o.id DESC").Limit(int64(limit)).Scan(ctx)
+	})
+	if err != nil {
 		return nil, explain("read events of load balancer "+lbID, err)
 	}
 	events := make([]lb.Event, 0, len(rows))

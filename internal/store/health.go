@@ -44,7 +44,10 @@ func (s *Store) Subjects(ctx context.Context) (subjects []health.Subject, err er
 // Health lists what is known of every instance.
 func (s *Store) Health(ctx context.Context) ([]lb.InstanceHealth, error) {
 	var rows []instanceHealthRow
-	if err := s.reader.NewSelect().Model(&rows).Order("o.instance_id").Scan(ctx); err != nil {
+	err := s.read(ctx, func(ctx context.Context, db bun.IDB) error {
+		return db.NewSelect().Model(&rows).Order("o.instance_id").Scan(ctx)
+	})
+	if err != nil {
 		return nil, explain("list health", err)
 	}
 	all := make([]lb.InstanceHealth, 0, len(rows))
@@ -134,9 +137,11 @@ func (s *Store) ListenerStatistics(ctx context.Context, lbID string) (map[string
 		listenerStatisticsRow
 		Status lb.AmphoraStatus `bun:"status"`
 	}
-	err := s.reader.NewSelect().TableExpr("listener_statistics AS o").ColumnExpr("o.*, a.status").
-		Join("JOIN amphora AS a ON a.id = o.amphora_id").Join("JOIN listener AS l ON l.id = o.listener_id").
-		Where("l.load_balancer_id = ?", lbID).Scan(ctx, &rows)
+	err := s.read(ctx, func(ctx context.Context, db bun.IDB) error {
+		return db.NewSelect().TableExpr("listener_statistics AS o").ColumnExpr("o.*, a.status").
+			Join("JOIN amphora AS a ON a.id = o.amphora_id").Join("JOIN listener AS l ON l.id = o.listener_id").
+			Where("l.load_balancer_id = ?", lbID).Scan(ctx, &rows)
+	})
 	if err != nil {
 		return nil, explain("sum statistics of load balancer "+lbID, err)
 	}
@@ -160,7 +165,9 @@ func (s *Store) ListenerStatistics(ctx context.Context, lbID string) (map[string
 // AmphoraStatistics returns the counters of one amphora's listeners, by listener id.
 func (s *Store) AmphoraStatistics(ctx context.Context, amphoraID string) ([]amphora.ListenerStats, error) {
 	var rows []listenerStatisticsRow
-	err := s.reader.NewSelect().Model(&rows).Where("o.amphora_id = ?", amphoraID).Order("o.listener_id").Scan(ctx)
+	err := s.read(ctx, func(ctx context.Context, db bun.IDB) error {
+		return db.NewSelect().Model(&rows).Where("o.amphora_id = ?", amphoraID).Order("o.listener_id").Scan(ctx)
+	})
 	if err != nil {
 		return nil, explain("read statistics of amphora "+amphoraID, err)
 	}

@@ -247,7 +247,7 @@ func (s *Store) FindHealthMonitor(ctx context.Context, id string) (string, error
 
 func (s *Store) find(ctx context.Context, kind, id, query string) (string, error) {
 	var lbID string
-	err := s.reader.NewRaw(query, id).Scan(ctx, &lbID)
+	err := s.read(ctx, func(ctx context.Context, db bun.IDB) error { return db.NewRaw(query, id).Scan(ctx, &lbID) })
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", lb.Faultf(lb.KindNotFound, "%s %s not found.", kind, id)
 	} else if err != nil {

@@ -131,8 +131,11 @@ func readNetwork(ctx context.Context, tx bun.IDB, id string, forUpdate bool) (ne
 }
 
 // Subnet reads one subnet.
-func (s *Store) Subnet(ctx context.Context, id string) (network.Subnet, error) {
-	sub, err := readSubnet(ctx, s.reader, id)
+func (s *Store) Subnet(ctx context.Context, id string) (sub network.Subnet, err error) {
+	err = s.read(ctx, func(ctx context.Context, db bun.IDB) error {
+		sub, err = readSubnet(ctx, db, id)
+		return err
+	})
 	if err != nil {
 		return network.Subnet{}, explain("read subnet "+id, err)
 	}
@@ -263,8 +266,11 @@ func readPort(ctx context.Context, tx bun.IDB, id string) (network.Port, error) 
 }
 
 // Port reads one port.
-func (s *Store) Port(ctx context.Context, id string) (network.Port, error) {
-	p, err := readPort(ctx, s.reader, id)
+func (s *Store) Port(ctx context.Context, id string) (p network.Port, err error) {
+	err = s.read(ctx, func(ctx context.Context, db bun.IDB) error {
+		p, err = readPort(ctx, db, id)
+		return err
+	})
 	if err != nil {
 		return network.Port{}, explain("read port "+id, err)
 	}
@@ -274,11 +280,14 @@ func (s *Store) Port(ctx context.Context, id string) (network.Port, error) {
 // Ports lists the ports of this owner ("" for all), by id.
 func (s *Store) Ports(ctx context.Context, ownerID string) ([]network.Port, error) {
 	var rows []fullPort
-	q := selectPorts(s.reader, &rows).Order("o.id")
-	if ownerID != "" {
-		q = q.Where("o.owner_id = ?", ownerID)
-	}
-	if err := q.Scan(ctx); err != nil {
+	err := s.read(ctx, func(ctx context.Context, db bun.IDB) error {
+		q := selectPorts(db, &rows).Order("o.id")
+		if ownerID != "" {
+			q = q.Where("o.owner_id = ?", ownerID)
+		}
+		return q.Scan(ctx)
+	})
+	if err != nil {
 		return nil, explain("list ports", err)
 	}
 	ports := make([]network.Port, 0, len(rows))

@@ -6,7 +6,9 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"strings"
@@ -19,6 +21,7 @@ import (
 	"github.com/uptrace/bun/dialect"
 	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
+	"golang.org/x/sys/unix"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"colonnade/internal/lb"
@@ -27,9 +30,11 @@ import (
 
 // Store is the database. Its methods may be called from any number of goroutines.
 type Store struct {
-	writer *bun.DB
-	reader *bun.DB // the same as writer on PostgreSQL
-	bell   queue.Bell
+	writer   *bun.DB
+	reader   *bun.DB // the same as writer on PostgreSQL
+	bell     queue.Bell
+	listener *listener // nil on SQLite
+	log      *slog.Logger
 }
 
 var _ queue.Database = (*Store)(nil)
@@ -37,24 +42,22 @@ var _ queue.Database = (*Store)(nil)
 const (
 	sqliteReaders   = 8
 	postgresMaxOpen = 16
-	// Attempts of a transaction that the database wants run again (PostgreSQL: deadlock, serialization; SQLite: the file
-	// was locked by another process for longer than busy_timeout).
-	attempts = 8
 )
+
+// Option changes a store.
+type Option func(*Store)
+
+// WithLog gives the store a log for what it gets over by itself.
+func WithLog(log *slog.Logger) Option { return func(s *Store) { s.log = log } }
 
 // Open opens the database and migrates it to the newest schema. dsn is "postgres://…" or a SQLite file, with or
 // without "sqlite:" before it. The caller closes the store.
-func Open(ctx context.Context, dsn string) (*Store, error) {
-	s := &Store{}
-	var err error
-	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
-		err = s.openPostgres(dsn)
-	} else {
-		err = s.openSQLite(ctx, strings.TrimPrefix(dsn, "sqlite:"))
+func Open(ctx context.Context, dsn string, opts ...Option) (*Store, error) {
+	s := &Store{log: slog.New(slog.DiscardHandler)}
+	for _, o := range opts {
+		o(s)
 	}
-	if err == nil {
-		err = migrate(ctx, s.writer)
-	}
+	err := s.open(ctx, dsn)
 	if err != nil {
 		_ = s.Close()
 		return nil, fmt.Errorf("open store: %w", err)
@@ -62,19 +65,38 @@ func Open(ctx context.Context, dsn string) (*Store, error) {
 	return s, nil
 }
 
+func (s *Store) open(ctx context.Context, dsn string) error {
+	scheme, _, isURL := strings.Cut(dsn, "://")
+	switch {
+	case isURL && (scheme == "postgres" || scheme == "postgresql"):
+		conf, err := s.openPostgres(ctx, dsn)
+		if err != nil {
+			return fmt.Errorf("PostgreSQL: %w", err)
+		}
+		if err := migrate(ctx, s.writer); err != nil {
+			return err
+		}
+		s.listener = startListener(conf, &s.bell, s.log)
+		return nil
+	case isURL:
+		return fmt.Errorf("unknown kind of database %q: want postgres://… or a file's name", scheme)
+	}
+	file := strings.TrimPrefix(dsn, "sqlite:")
+	if err := s.openSQLite(ctx, file); err != nil {
+		return fmt.Errorf("SQLite file %s: %w", file, err)
+	}
+	return migrate(ctx, s.writer)
+}
+
 // openSQLite opens one connection that writes and a pool that reads. Transactions of the writer are immediate, so what
 // they read stays true until they commit. synchronous=FULL: a commit that was answered survives a power cut, because
 // nothing a user saved is ever lost; NORMAL in WAL mode would lose the last ones.
 func (s *Store) openSQLite(ctx context.Context, file string) error {
-	// The file holds probe and heartbeat keys; -wal and -shm get its mode.
-	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
+	if err := prepareFile(file); err != nil {
 		return err
 	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	const pragmas = "_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"
+	pragmas := fmt.Sprintf("_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)",
+		busyTimeout.Milliseconds())
 	name := "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + pragmas
 	w, err := sql.Open("sqlite", name+"&_txlock=immediate")
 	if err != nil {
@@ -82,7 +104,7 @@ func (s *Store) openSQLite(ctx context.Context, file string) error {
 	}
 	w.SetMaxOpenConns(1)
 	s.writer = bun.NewDB(w, sqlitedialect.New())
-	if err := w.PingContext(ctx); err != nil { // the writer makes the file a WAL one before anybody reads
+	if err := retry(ctx, w.PingContext); err != nil { // the writer makes the file a WAL one before anybody reads
 		return err
 	}
 	r, err := sql.Open("sqlite", name+"&_pragma=query_only(1)")
@@ -95,23 +117,60 @@ func (s *Store) openSQLite(ctx context.Context, file string) error {
 	return nil
 }
 
-func (s *Store) openPostgres(dsn string) error {
+// prepareFile makes the file, readable by its owner alone: it holds probe and heartbeat keys, and -wal and -shm get its
+// mode. One that is there must be writable; it is not opened, because closing it would drop the locks that this process
+// may have on it.
+func prepareFile(file string) error {
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	if err == nil {
+		return f.Close()
+	}
+	if !errors.Is(err, os.ErrExist) {
+		return err
+	}
+	if err := unix.Access(file, unix.R_OK|unix.W_OK); err != nil {
+		return fmt.Errorf("cannot be written: %w", err)
+	}
+	return nil
+}
+
+// guards bound what a process that is stopped in the middle of a transaction can keep from the others.
+var guards = map[string]string{
+	"application_name":                    "colonnade",
+	"idle_in_transaction_session_timeout": "15000", // ms
+	"default_transaction_isolation":       "read committed",
+}
+
+func (s *Store) openPostgres(ctx context.Context, dsn string) (*pgx.ConnConfig, error) {
 	conf, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if conf.ConnectTimeout == 0 {
+		conf.ConnectTimeout = connectTimeout
+	}
+	for name, value := range guards {
+		if _, ok := conf.RuntimeParams[name]; !ok {
+			conf.RuntimeParams[name] = value
+		}
 	}
 	db := stdlib.OpenDB(*conf, stdlib.OptionAfterConnect(func(_ context.Context, c *pgx.Conn) error {
 		c.TypeMap().RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}})
 		return nil
 	}))
 	db.SetMaxOpenConns(postgresMaxOpen)
+	db.SetMaxIdleConns(postgresMaxOpen)
+	db.SetConnMaxIdleTime(5 * time.Minute)
 	s.writer = bun.NewDB(db, pgdialect.New())
 	s.reader = s.writer
-	return nil
+	return conf, retry(ctx, db.PingContext)
 }
 
 // Close ends all connections.
 func (s *Store) Close() error {
+	if s.listener != nil {
+		s.listener.close()
+	}
 	var err error
 	if s.reader != nil && s.reader != s.writer {
 		err = s.reader.Close()
@@ -134,20 +193,7 @@ func (s *Store) Reader() bun.IDB { return s.reader }
 // again, so what it leaves behind outside the transaction must be set afresh each time. It must not write through the
 // store itself: on SQLite that would wait for its own transaction.
 func (s *Store) Write(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
-	var err error
-	for n := range attempts {
-		if n > 0 {
-			select {
-			case <-time.After(time.Duration(n*n) * 5 * time.Millisecond):
-			case <-ctx.Done():
-				return err
-			}
-		}
-		if err = s.writer.RunInTx(ctx, nil, f); err == nil || !isRetryable(err) {
-			return err
-		}
-	}
-	return err
+	return retry(ctx, func(ctx context.Context) error { return s.writer.RunInTx(ctx, nil, f) })
 }
 
 // snapshot runs several reads that see one state.
@@ -156,7 +202,12 @@ func (s *Store) snapshot(ctx context.Context, f func(ctx context.Context, tx bun
 	if s.isPostgres() {
 		opts.Isolation = sql.LevelRepeatableRead
 	}
-	return s.reader.RunInTx(ctx, opts, f)
+	return retry(ctx, func(ctx context.Context) error { return s.reader.RunInTx(ctx, opts, f) })
+}
+
+// read runs one read.
+func (s *Store) read(ctx context.Context, f func(ctx context.Context, db bun.IDB) error) error {
+	return retry(ctx, func(ctx context.Context) error { return f(ctx, s.reader) })
 }
 
 // transaction is one writing transaction: the database's time at its start and what it brings beside rows.
