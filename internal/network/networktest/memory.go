@@ -137,7 +137,10 @@ func (m *Memory) DeleteSubnet(_ context.Context, id string) error {
 }
 
 // InsertPort implements bridge.Store.
-func (m *Memory) InsertPort(_ context.Context, p network.Port, choose func(map[string]bool) (string, string, error)) (network.Port, error) {
+func (m *Memory) InsertPort(ctx context.Context, p network.Port, choose func(map[string]bool) (string, string, error)) (network.Port, error) {
+	if err := ctx.Err(); err != nil {
+		return network.Port{}, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if old, ok := m.ports[p.ID]; ok {
@@ -170,7 +173,10 @@ func (m *Memory) fill(p network.Port) network.Port {
 }
 
 // Port implements bridge.Store.
-func (m *Memory) Port(_ context.Context, id string) (network.Port, error) {
+func (m *Memory) Port(ctx context.Context, id string) (network.Port, error) {
+	if err := ctx.Err(); err != nil {
+		return network.Port{}, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if p, ok := m.ports[id]; ok {
@@ -180,7 +186,10 @@ func (m *Memory) Port(_ context.Context, id string) (network.Port, error) {
 }
 
 // Ports implements bridge.Store.
-func (m *Memory) Ports(_ context.Context, ownerID string) ([]network.Port, error) {
+func (m *Memory) Ports(ctx context.Context, ownerID string) ([]network.Port, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []network.Port
@@ -194,7 +203,10 @@ func (m *Memory) Ports(_ context.Context, ownerID string) ([]network.Port, error
 }
 
 // DeletePort implements bridge.Store.
-func (m *Memory) DeletePort(_ context.Context, id string) error {
+func (m *Memory) DeletePort(ctx context.Context, id string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.ports, id)
