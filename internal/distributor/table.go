@@ -236,12 +236,15 @@ func (c *Compiled) Effective(swaps []Swap) EffectiveTable {
 }
 
 // Positions is the positional list that every registration answers with (D5).
-func (c *Compiled) Positions(swaps []Swap) []Position {
-	list := make([]Position, len(c.Table.Current.Holders))
-	for p, h := range c.Table.effectiveHolders(swaps) {
-		list[p] = Position{Position: p, Swapped: h != c.Table.Current.Holders[p]}
+func (c *Compiled) Positions(swaps []Swap) []Position { return c.Table.Positions(swaps) }
+
+// Positions is who serves which position, swaps applied.
+func (t Table) Positions(swaps []Swap) []Position {
+	list := make([]Position, len(t.Current.Holders))
+	for p, h := range t.effectiveHolders(swaps) {
+		list[p] = Position{Position: p, Swapped: h != t.Current.Holders[p]}
 		if h >= 0 {
-			list[p].AmphoraID, list[p].MAC = c.Table.Holders[h].AmphoraID, c.Table.Holders[h].MAC
+			list[p].AmphoraID, list[p].MAC = t.Holders[h].AmphoraID, t.Holders[h].MAC
 		}
 	}
 	return list

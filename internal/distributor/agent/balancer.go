@@ -213,7 +213,7 @@ func (b *balancer) decide() bool {
 	if b.compiled == nil {
 		return false
 	}
-	due := ledger.Decide(b.compiled, b.rec.Swaps, b.silent)
+	due := ledger.Decide(b.compiled.Table, b.rec.Swaps, b.silent)
 	if len(due) == 0 {
 		return b.unsaved && b.saveAgain() == nil
 	}

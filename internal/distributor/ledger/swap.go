@@ -22,8 +22,7 @@ type Silence map[string]string
 //
 // What never happens: a swap back; a standby used twice (so at most len(t.Standbys) swaps a table); any swap while more
 // than half of the amphorae are silent, because then it is the distributor that is cut off.
-func Decide(c *distributor.Compiled, swaps []distributor.Swap, silent Silence) []distributor.Swap {
-	t := c.Table
+func Decide(t distributor.Table, swaps []distributor.Swap, silent Silence) []distributor.Swap {
 	if len(silent) == 0 || mostSilent(t, silent) {
 		return nil
 	}
@@ -38,7 +37,7 @@ func Decide(c *distributor.Compiled, swaps []distributor.Swap, silent Silence) [
 	}
 	seq := lastSeq(t, swaps)
 	var due []distributor.Swap
-	for _, p := range c.Positions(swaps) {
+	for _, p := range t.Positions(swaps) {
 		// A vacant position's rows already go to their next choice; filling it is the cluster manager's.
 		reason := silent[p.AmphoraID]
 		if p.AmphoraID == "" || reason == "" {

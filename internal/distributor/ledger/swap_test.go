@@ -94,7 +94,7 @@ func TestDecide(t *testing.T) {
 		{"a stranger's silence", table(1, 3, 1), nil, ledger.Silence{amp(20): probe}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, ledger.Decide(compile(t, c.table), c.swaps, c.silent)); diff != "" {
+			if diff := cmp.Diff(c.want, ledger.Decide(c.table, c.swaps, c.silent)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -120,7 +120,7 @@ func TestDecideProperties(t *testing.T) {
 				silent[who] = ledger.ReasonProbe
 			}
 			before := c.Positions(swaps)
-			due := ledger.Decide(c, swaps, silent)
+			due := ledger.Decide(c.Table, swaps, silent)
 			if len(due) > 0 && 2*len(silent) > all {
 				t.Fatalf("%d of %d are silent, and yet %v", len(silent), all, due)
 			}
@@ -149,7 +149,7 @@ func TestDecideProperties(t *testing.T) {
 				served[s.StandbyID] = true
 				next++
 			}
-			if again := ledger.Decide(c, swaps, silent); len(again) > 0 {
+			if again := ledger.Decide(c.Table, swaps, silent); len(again) > 0 {
 				t.Fatalf("decided %v, and then %v with nothing changed", due, again)
 			}
 			for p, pos := range c.Positions(swaps) {
