@@ -38,6 +38,7 @@ type lab struct {
 	ports     map[string]network.Port
 	plugged   map[string][]string
 	refuse    func(ampID string, d amphora.Desired) error
+	faults    faults
 	collector string
 }
 
@@ -65,12 +66,14 @@ func newLab(t *testing.T) *lab {
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
+	amps, comp, nets, rows := &faultyAmphorae{&l.faults, l}, &faultyCompute{&l.faults, computer{l}}, &faultyNetwork{&l.faults, netw{l}}, timedStore{l.Store, t}
+	l.faults.t = t
 	deps := cluster.Deps{
-		Store: l.Store, Amphorae: l, Distributors: dist{l}, Compute: computer{l}, Network: netw{l}, Issuer: issuer{},
-		Fleet: cluster.FleetOf(l.Store), HeartbeatTargets: []string{l.collector}, Log: log,
+		Store: rows, Amphorae: amps, Distributors: &faultyDistributors{&l.faults, dist{l}}, Compute: comp, Network: nets, Issuer: issuer{},
+		Fleet: cluster.FleetOf(l.Store), HeartbeatTargets: []string{l.collector}, ActTimeout: time.Second, Log: log,
 	}
 	q := queue.New(l.Store, log)
-	w := worker.New(worker.Deps{Store: l.Store, Amphorae: l, Compute: computer{l}, Network: netw{l}, Log: log})
+	w := worker.New(worker.Deps{Store: rows, Amphorae: amps, Compute: comp, Network: nets, PortTimeout: time.Second, Log: log})
 	role := health.New(health.Deps{Store: l.Store, Log: log, Listen: func(context.Context) (net.PacketConn, string, error) { return conn, l.collector, nil }})
 	var wg sync.WaitGroup
 	for _, run := range []func() error{
@@ -100,7 +103,7 @@ func newLab(t *testing.T) *lab {
 // await polls until what reports nothing missing any more.
 func (l *lab) await(missing func() string) {
 	l.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(40 * time.Second)
 	for {
 		why := missing()
 		if why == "" {
