@@ -89,14 +89,22 @@ func DeleteNamespace(name string) error {
 			return fail("delete namespace", name, err)
 		}
 	}
-	// Removing the file also detaches copies of the mount in other mount namespaces.
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fail("delete namespace", name, err)
+	// Removing the file also detaches copies of the mount in other mount namespaces. It is busy, or not to be seen, when
+	// it hangs in a layer of RunDir that is covered by another.
+	err := os.Remove(path)
+	if err == nil || errors.Is(err, fs.ErrNotExist) {
+		var covered []string
+		if covered, err = mountsAt(path); err == nil && len(covered) > 0 {
+			err = deleteCovered(name)
+		}
+	} else if errors.Is(err, unix.EBUSY) {
+		err = deleteCovered(name)
 	}
-	return nil
+	return fail("delete namespace", name, err)
 }
 
-// Namespaces lists names that begin with prefix, half-made ones included, sorted.
+// Namespaces lists names that begin with prefix, half-made ones and those covered by another layer of RunDir included,
+// sorted.
 func Namespaces(prefix string) ([]string, error) {
 	entries, err := os.ReadDir(RunDir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -105,14 +113,16 @@ func Namespaces(prefix string) ([]string, error) {
 	if err != nil {
 		return nil, fail("list namespaces", prefix, err)
 	}
-	var names []string
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), prefix) {
-			names = append(names, e.Name())
-		}
+	names, err := mountedNames()
+	if err != nil {
+		return nil, fail("list namespaces", prefix, err)
 	}
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, prefix) })
 	slices.Sort(names)
-	return names, nil
+	return slices.Compact(names), nil
 }
 
 // SameNamespace reports whether two paths lead to one namespace; "" is the caller's own.
