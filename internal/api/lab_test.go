@@ -41,8 +41,9 @@ func (r rows) CreateNetwork(ctx context.Context, n network.Network) (network.Net
 	return n, r.Store.CreateNetwork(ctx, n, func([]network.Subnet) error { return nil })
 }
 
-func newLab(t testing.TB, who identity.Authenticator) *lab {
+func newLab(t testing.TB, who identity.Authenticator, settings ...api.Settings) *lab {
 	t.Helper()
+	set := append(settings, api.DefaultSettings())[0]
 	file := filepath.Join(t.TempDir(), "colonnade.db")
 	s, err := store.Open(t.Context(), file)
 	if err != nil {
@@ -68,7 +69,7 @@ func newLab(t testing.TB, who identity.Authenticator) *lab {
 	}
 	h, err := api.New(api.Deps{
 		Store: s, Networks: driver, Operator: rows{s}, Identity: who,
-		Settings: api.DefaultSettings(), Log: slog.New(slog.DiscardHandler),
+		Settings: set, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
