@@ -1,6 +1,7 @@
 package cluster_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -162,6 +163,57 @@ func TestPlannedFailover(t *testing.T) {
 	})
 }
 
+func TestSize(t *testing.T) {
+	for _, c := range []struct{ from, to int }{{3, 4}, {1, 5}, {4, 3}, {5, 1}} {
+		t.Run(fmt.Sprintf("T3 from %d positions to %d", c.from, c.to), func(t *testing.T) {
+			w := newWorld(t)
+			w.cluster.DesiredSize = c.from
+			a := w.actor()
+			w.settle(a, 30)
+			before := w.holders()
+			w.cluster.DesiredSize = c.to
+			w.settle(a, 300)
+			after := w.holders()
+			if n := min(c.from, c.to); !slices.Equal(before[:n], after[:n]) {
+				t.Errorf("positions that stay went from %v to %v", before, after)
+			}
+			for _, id := range before[min(c.to, c.from):] {
+				if w.machines[id] != nil {
+					t.Errorf("%s gave its position up and still exists", id)
+				}
+			}
+		})
+	}
+	t.Run("what was given up drains first", func(t *testing.T) {
+		w, a := built(t)
+		last := w.holders()[2]
+		w.cluster.DesiredSize = 2
+		if _, err := w.reconcile(a); err != nil {
+			t.Fatal(err)
+		}
+		if m := w.machines[last]; m == nil || w.row(last).DrainingSince.IsZero() || len(w.holders()) != 2 {
+			t.Errorf("holders %v, the last one %+v", w.holders(), w.row(last))
+		}
+		w.settle(a, 60)
+	})
+	t.Run("S44 the cooldown separates the steps", func(t *testing.T) {
+		w, a := built(t)
+		w.cluster.DesiredSize, w.cluster.Cooldown = 5, time.Hour
+		w.settleAfterOnly(a, 30)
+		if n := len(w.holders()); n != 4 {
+			t.Errorf("%d positions", n)
+		}
+	})
+}
+
+// settleAfterOnly lets time pass.
+func (w *world) settleAfterOnly(a *cluster.Actor, seconds int) {
+	for range seconds {
+		w.tick()
+		_, _ = w.reconcile(a)
+	}
+}
+
 func TestGuard(t *testing.T) {
 	t.Run("E24 more than half of all amphorae silent: nothing is deleted, and it is said", func(t *testing.T) {
 		w, a := built(t)
@@ -223,9 +275,9 @@ func TestWorld(t *testing.T) {
 		for range chaos {
 			ids := w.ids()
 			victim := func() *machine { return w.machines[ids[rapid.IntRange(0, len(ids)-1).Draw(t, "victim")]] }
-			kind := rapid.IntRange(0, 13).Draw(t, "event")
+			kind := rapid.IntRange(0, 14).Draw(t, "event")
 			if len(ids) == 0 {
-				kind = 13
+				kind = 14
 			}
 			switch kind {
 			case 0:
@@ -256,6 +308,8 @@ func TestWorld(t *testing.T) {
 				w.fleet = cluster.Fleet{Clusters: 3, Amphorae: 12, Silent: rapid.IntRange(0, 12).Draw(t, "silent")}
 			case 11:
 				w.distAway = !w.distAway
+			case 12:
+				w.cluster.DesiredSize = rapid.IntRange(1, 5).Draw(t, "size")
 			default:
 				w.crashAt = rapid.IntRange(1, 40).Draw(t, "crash at")
 				w.crashAfter = rapid.Bool().Draw(t, "after the call")

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"fmt"
 	"slices"
 
 	"colonnade/internal/distributor"
@@ -67,7 +68,48 @@ func (p *planner) surplus(a lb.Amphora) bool {
 			others++
 		}
 	}
-	return others >= p.standbys()
+	return others >= p.standbys()+max(0, p.size()-len(p.in.Current.Holders)) // those that it will grow by are none too many
+}
+
+// size is how many positions there are to be.
+func (p *planner) size() int { return min(p.ob.Cluster.DesiredSize, distributor.MaxPositions) }
+
+// resize makes the table one position larger or smaller, when the cluster is to have another size.
+func (p *planner) resize(d *drafting) error {
+	have, want := len(d.table.Current.Holders), max(p.size(), 1)
+	if have == want {
+		return nil
+	}
+	if cooled := p.ob.Cluster.LastElectiveAt.Add(p.ob.Cluster.Cooldown); cooled.After(p.now) {
+		p.lookAt(cooled)
+		return nil
+	}
+	if slices.Contains(d.table.Current.Holders[:min(have, want)], distributor.Vacant) {
+		return nil // whoever serves in its stead must not leave too
+	}
+	if have > want {
+		last := have - 1
+		if err := d.add(Adding, distributor.Shrink()); noRoom(err) {
+			return nil // when a former holder has drained
+		} else if err != nil {
+			return err
+		}
+		if a := p.amphora(holderAt(p.in.Table, last)); a != nil {
+			d.steps = append(d.steps, Step{Act: Act{ActShrink, a.ID}, Position: last, Reason: fmt.Sprintf("the cluster is to have %d positions", want)})
+		}
+		return nil
+	}
+	s := p.standbyFor(d.table, false, d.taken)
+	if s == nil || p.replacing(*s) || !p.named(s.ID) {
+		return nil
+	}
+	if err := d.add(Adding, distributor.Grow(holderOf(*s))); noRoom(err) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	d.steps = append(d.steps, Step{Act: Act{ActGrow, s.ID}, Position: have, Reason: fmt.Sprintf("the cluster is to have %d positions", want)})
+	return nil
 }
 
 // handOver begins one planned replacement: the standby takes the position, the former holder drains.

@@ -42,7 +42,7 @@ func (p *planner) decideTable() error {
 	}
 	p.removeUnnamed(d)
 	if len(d.changes) == 0 && p.installed() {
-		for _, stage := range []func(*drafting) error{p.removeDrained, p.handOver, p.tidy} {
+		for _, stage := range []func(*drafting) error{p.removeDrained, p.handOver, p.resize, p.tidy} {
 			if len(d.changes) > 0 {
 				break // one elective change at a time
 			}
@@ -51,7 +51,7 @@ func (p *planner) decideTable() error {
 			}
 		}
 	}
-	elective := slices.ContainsFunc(d.steps, func(s Step) bool { return s.Name == ActHandOver })
+	elective := slices.ContainsFunc(d.steps, func(s Step) bool { return s.Name == ActHandOver || s.Name == ActGrow || s.Name == ActShrink })
 	p.rows = append(p.rows, d.steps...)
 	if len(d.changes) > 0 {
 		// Drafted change by change, so the draft's own version counted each; the version is one more than the last.
@@ -243,7 +243,7 @@ func (p *planner) dropDead(d *drafting) error {
 // fillVacant gives vacant positions to eligible standbys.
 func (p *planner) fillVacant(d *drafting) error {
 	for pos := range d.table.Current.Holders {
-		if holderAt(d.table, pos) != "" {
+		if holderAt(d.table, pos) != "" || pos >= p.size() && pos > 0 { // one that is to be given up stays vacant
 			continue
 		}
 		s := p.standbyFor(d.table, false, d.taken)

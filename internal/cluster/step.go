@@ -30,6 +30,8 @@ const (
 	ActTakeSwapIn    ActName = "take swap in"       // as the distributor did already
 	ActVacate        ActName = "vacate"             // a position is lost and no standby is left
 	ActHandOver      ActName = "hand over"          // elective: the former holder drains
+	ActGrow          ActName = "grow"               // elective: a standby takes one position more
+	ActShrink        ActName = "shrink"             // elective: the highest position is given up, its holder drains
 	ActOutOfService  ActName = "out of service"     // owns nothing any more
 	ActHoldBack      ActName = "hold back"          // would be deleted if the guard did not forbid it
 	ActRemove        ActName = "remove"             // to be deleted once nobody is told to use it
@@ -178,7 +180,10 @@ func Apply(s *lb.ClusterState, step Step, now time.Time, bootTime time.Duration,
 			o = wake(o, lb.WorkWorker, lbID)
 		}
 		return o, nil
-	case ActFill, ActReplace, ActTakeSwapIn, ActHandOver:
+	case ActShrink:
+		leave(s, a.ID, now, true, step.Reason)
+		return event(a.ID, "position given up", fmt.Sprintf("position %d: %s", step.Position, step.Reason)), nil
+	case ActFill, ActReplace, ActTakeSwapIn, ActHandOver, ActGrow:
 		a.Position, a.Role = step.Position, lb.RoleInCluster
 		if step.Name == ActHandOver {
 			leave(s, step.From, now, true, step.Reason)

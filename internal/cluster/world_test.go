@@ -316,6 +316,7 @@ func (w *world) commit(after lb.ClusterState) {
 				w.fail("position %d: table says %q, rows say %q", p, id, held[p])
 			}
 		}
+		w.rowsMove(before, in)
 		for p := range before.Current.Holders {
 			if w.lbRow.ProvisioningStatus == lb.PendingDelete {
 				break
@@ -332,6 +333,44 @@ func (w *world) commit(after lb.ClusterState) {
 	}
 	w.cluster = after.Cluster
 	w.amphorae = slices.DeleteFunc(after.Amphorae, func(a lb.Amphora) bool { return a.Status == lb.AmphoraDeleted })
+}
+
+// rowsMove checks that a change of size moves no row but those that the new position wins or the last one gives up (T3).
+func (w *world) rowsMove(before, now cluster.Install) {
+	was, is := len(before.Current.Holders), len(now.Current.Holders)
+	if was == 0 || was == is {
+		return
+	}
+	if is-was > 1 || was-is > 1 {
+		w.fail("the table went from %d to %d positions", was, is)
+	}
+	a, err := distributor.Compile(before.Table)
+	b, err2 := distributor.Compile(now.Table)
+	if err != nil || err2 != nil {
+		w.fail("tables: %v, %v", err, err2)
+		return
+	}
+	moved := 0
+	for row := range before.Rows {
+		p, q := a.Position(row), b.Position(row)
+		if p == q {
+			continue
+		}
+		moved++
+		if q != is-1 && is > was || p != was-1 && is < was {
+			w.fail("from %d to %d positions: row %d moved from %d to %d", was, is, row, p, q)
+		}
+		if o := a.Owner(row); o >= 0 { // who owned it is asked next: nothing breaks
+			former := before.Holders[o].AmphoraID
+			list := b.Owners(row)
+			if !slices.ContainsFunc(list[:min(2, len(list))], func(h int) bool { return now.Holders[h].AmphoraID == former }) {
+				w.fail("row %d left %s, which is not asked next", row, former)
+			}
+		}
+	}
+	if most := before.Rows/max(was, is) + 1; moved > most {
+		w.fail("%d rows moved, at most %d have to", moved, most)
+	}
 }
 
 func nameAt(t distributor.Table, p int) string {
@@ -484,6 +523,11 @@ func (g distAgent) Register(_ context.Context, _ lb.Distributor, r distributor.R
 		}
 		if p < len(effective) && effective[p] != w.distCurrent[p] && w.machines[effective[p]] != nil {
 			w.machines[effective[p]].held = 3
+		}
+	}
+	for p := len(w.distCurrent); p < len(effective); p++ { // given up
+		if m := w.machines[effective[p]]; m != nil {
+			m.held = 3
 		}
 	}
 	for _, i := range r.Table.Standbys {
@@ -655,6 +699,9 @@ func (w *world) unsettled() string {
 			return fmt.Sprintf("position %d is held by %q, which does not serve", p, id)
 		}
 		holders = append(holders, id)
+	}
+	if len(holders) != w.cluster.DesiredSize {
+		return fmt.Sprintf("%d positions of %d", len(holders), w.cluster.DesiredSize)
 	}
 	if len(in.Standbys) != w.cluster.StandbySize || len(w.distStandby) != w.cluster.StandbySize {
 		return fmt.Sprintf("%d standbys", len(in.Standbys))
