@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -19,8 +18,8 @@ type demoCommand struct {
 
 // Run shows a load balancer that serves, loses an amphora and heals.
 func (c *demoCommand) Run(k *kong.Context) error {
-	if os.Geteuid() != 0 {
-		return errors.New("colonnade demo needs root: it makes network namespaces and loads kernel programs")
+	if err := needRoot("demo"); err != nil {
+		return err
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -23,6 +23,9 @@ func (c *downCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := needRoot("down"); err != nil {
+		return err
+	}
 	if _, err := os.Stat(c.StateDir); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s does not exist: nothing runs from there", c.StateDir)
 	}
@@ -30,7 +33,7 @@ func (c *downCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	unlock, err := dir.takeOver(ctx)
+	unlock, err := dir.takeOver(ctx, "down")
 	if err != nil {
 		return err
 	}

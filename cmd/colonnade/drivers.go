@@ -53,7 +53,7 @@ func newBridge(m machine) (networkDriver, error) {
 	}
 	c := bridge.Config{
 		Prefix: bridge.PrefixFor(string(m.dir)), StateDir: string(m.dir),
-		Management: management, HostLink: hostLink, Log: m.log, Now: time.Now,
+		Management: management, HostLink: hostLink, HeartbeatPorts: m.conf.Health.HeartbeatPorts, Log: m.log, Now: time.Now,
 	}
 	if m.store != nil {
 		c.Store = m.store

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -25,6 +26,7 @@ import (
 // Metrics of one process.
 type Metrics struct {
 	registry *prometheus.Registry
+	work     sync.Once
 
 	requests   *prometheus.HistogramVec
 	reconciles *prometheus.HistogramVec
@@ -122,8 +124,10 @@ func resultOf(c agentrest.Call) string {
 	return "unreachable"
 }
 
-// Work shows reconciling.
-func (m *Metrics) Work() { m.registry.MustRegister(m.reconciles) }
+// Work shows reconciling; roles that share a process may both ask for it.
+func (m *Metrics) Work() {
+	m.work.Do(func() { m.registry.MustRegister(m.reconciles) })
+}
 
 // Reconciler counts what r does with each claim of a kind of work.
 func (m *Metrics) Reconciler(r queue.Reconciler) queue.Reconciler { return reconciler{m, r} }
