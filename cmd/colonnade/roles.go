@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"colonnade/internal/amphora"
+	"colonnade/internal/api"
+	"colonnade/internal/cluster"
+	"colonnade/internal/distributor"
+	"colonnade/internal/health"
+	"colonnade/internal/housekeeping"
+	"colonnade/internal/identity"
+	"colonnade/internal/lb"
+	"colonnade/internal/queue"
+	"colonnade/internal/worker"
+)
+
+// role opens what a role listens on and returns what it runs.
+type role func(ctx context.Context, p *controlPlane) ([]runner, error)
+
+// runner runs until its ctx ends. One that is never run is closed.
+type runner struct {
+	run    func(ctx context.Context) error
+	closer io.Closer // nil when there is nothing open
+}
+
+func (r runner) close() {
+	if r.closer != nil {
+		_ = r.closer.Close() // nobody used it
+	}
+}
+
+// everyRole is what "up" plays.
+var everyRole = []role{roleAPI, roleWorker, roleACM, roleHealth, roleHousekeeping}
+
+// reconcilers is how many load balancers one kind of work looks after at once. They mostly wait for agents.
+const reconcilers = 8
+
+// reconciling runs a kind of work.
+func (p *controlPlane) reconciling(kind string, r queue.Reconciler) runner {
+	r = p.metrics.Reconciler(r)
+	return runner{run: func(ctx context.Context) error { return p.queue.Run(ctx, kind, reconcilers, r) }}
+}
+
+func roleAPI(ctx context.Context, p *controlPlane) ([]runner, error) {
+	authenticator, err := identity.NewToken(p.token)
+	if err != nil {
+		return nil, err
+	}
+	c := p.conf.Cluster
+	deps := api.Deps{
+		Store: p.store, Networks: p.network, Operator: p.network, Identity: authenticator, Log: p.log, Observe: p.metrics.API(),
+		Settings: api.Settings{
+			DesiredSize: c.DesiredSize, MinSize: c.MinSize, StandbySize: c.StandbySize, Cooldown: time.Duration(c.Cooldown),
+			AcceptWhilePending: p.conf.API.AcceptWhilePending,
+		},
+	}
+	if p.conf.API.Healthcheck {
+		deps.Check = p.store.Ping
+	}
+	handler, err := api.New(deps)
+	if err != nil {
+		return nil, err
+	}
+	r, address, err := serving(ctx, "API", p.conf.API.Listen, api.NewServer(handler))
+	if err != nil {
+		return nil, err
+	}
+	p.log.InfoContext(ctx, "api listens", "listen", address)
+	return []runner{r}, nil
+}
+
+func roleWorker(_ context.Context, p *controlPlane) ([]runner, error) {
+	p.metrics.Work()
+	return []runner{p.reconciling(lb.WorkWorker, worker.New(worker.Deps{
+		Store: p.store, Amphorae: amphora.NewClient(p.agents), Compute: p.compute, Network: p.network,
+		Settings: worker.Settings{
+			SecondChance: p.conf.Cluster.SecondChance, DefaultConnectionLimit: p.conf.Cluster.DefaultConnectionLimit,
+		},
+		Now: time.Now, Log: p.log,
+	}))}, nil
+}
+
+func roleACM(_ context.Context, p *controlPlane) ([]runner, error) {
+	spec := cluster.DefaultSpec(p.compute.BuildBudget())
+	spec.DrainDeadline = time.Duration(p.conf.Cluster.DrainTimeout)
+	deps := cluster.Deps{
+		Store: p.store, Amphorae: amphora.NewClient(p.agents), Distributors: distributor.NewClient(p.agents),
+		Compute: p.compute, Network: p.network, Issuer: p.ca, Fleet: cluster.FleetOf(p.store),
+		HeartbeatTargets: p.network.HeartbeatTargets(), Spec: spec, Now: time.Now, Log: p.log, Observe: p.metrics.Cluster(),
+	}
+	p.metrics.Work()
+	return []runner{
+		p.reconciling(lb.WorkACM, cluster.NewActor(deps)),
+		p.reconciling(lb.WorkDistributor, cluster.NewDistributorReconciler(deps)),
+	}, nil
+}
+
+func roleHealth(ctx context.Context, p *controlPlane) ([]runner, error) {
+	conn, address, err := p.network.ListenHeartbeats(ctx)
+	if err != nil {
+		return nil, err
+	}
+	listen := func(context.Context) (net.PacketConn, string, error) { return conn, address, nil }
+	r := health.New(health.Deps{Store: p.store, Listen: listen, Now: time.Now, Log: p.log})
+	p.metrics.Heartbeats(r.Counters())
+	return []runner{{run: r.Run, closer: conn}}, nil
+}
+
+func roleHousekeeping(_ context.Context, p *controlPlane) ([]runner, error) {
+	r := housekeeping.New(housekeeping.Deps{Store: p.store, Compute: p.compute, Network: p.network, Now: time.Now, Log: p.log})
+	return []runner{{run: r.Run}}, nil
+}
+
+// showMetrics is part of every process, unless it is switched off.
+func showMetrics(ctx context.Context, p *controlPlane) ([]runner, error) {
+	if p.conf.Metrics.Listen == "" {
+		return nil, nil
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", p.metrics.Handler())
+	r, address, err := serving(ctx, "metrics", p.conf.Metrics.Listen, api.NewServer(mux))
+	if err != nil {
+		return nil, err
+	}
+	p.log.InfoContext(ctx, "metrics shown", "listen", address)
+	return []runner{r}, nil
+}
