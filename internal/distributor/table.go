@@ -146,10 +146,15 @@ func (c *Compiled) MACs() [][6]byte { return slices.Clone(c.macs) }
 
 // RowOf returns the row of a packet from src. The port counts with AffinitySourceIPPort only; 0 stands for a fragment.
 func (c *Compiled) RowOf(src netip.Addr, port uint16) int {
-	if c.Table.Affinity == AffinitySourceIP {
+	return RowOf(c.key, c.Table.Affinity, c.Table.Rows, src, port)
+}
+
+// RowOf is the row function: see Compiled.RowOf.
+func RowOf(key [16]byte, affinity Affinity, rows int, src netip.Addr, port uint16) int {
+	if affinity == AffinitySourceIP {
 		port = 0
 	}
-	return int(rowHash(c.key, src, port) & uint64(c.Table.Rows-1))
+	return int(rowHash(key, src, port) & uint64(rows-1))
 }
 
 // Position returns the position that a row belongs to, whether or not somebody holds it.

@@ -2,7 +2,10 @@
 package computetest
 
 import (
+	stdcmp "cmp"
 	"context"
+	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -24,6 +27,8 @@ type Env struct {
 	Plugged func(t *testing.T, portID string) bool
 	// Kill ends everything that runs in the instance, behind the driver's back.
 	Kill func(t *testing.T, id string)
+	// AbsentPort is an id of no port; "" is a fresh UUID.
+	AbsentPort string
 }
 
 // Run runs the suite; open is called once a test and cleans up by t.Cleanup.
@@ -38,7 +43,11 @@ func Run(t *testing.T, open func(t *testing.T) Env) {
 		{"a dead instance is gone, is left as it is, and is built anew after deletion", gone},
 		{"ports are plugged and unplugged", ports},
 		{"deletion takes ports away", deletionTakesPorts},
+		{"a dead instance loses its ports when it is deleted", deadLosesPorts},
+		{"two that build one instance at a time build one", together},
+		{"an instance of no kind is none", noKind},
 		{"what is not there", missing},
+		{"a call whose time is over does nothing", late},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -170,7 +179,68 @@ func missing(t *testing.T, ctx context.Context, e Env) {
 	spec := e.Spec(t, compute.KindAmphora)
 	_, err := e.Driver.Ensure(ctx, spec)
 	must(t, err)
-	if err := e.Driver.Plug(ctx, spec.ID, uuid.NewString()); lb.KindOf(err) != lb.KindNotFound {
+	if err := e.Driver.Plug(ctx, spec.ID, stdcmp.Or(e.AbsentPort, uuid.NewString())); lb.KindOf(err) != lb.KindNotFound {
 		t.Errorf("plug a port that is not there: %v", err)
 	}
+}
+
+func deadLosesPorts(t *testing.T, ctx context.Context, e Env) {
+	spec := e.Spec(t, compute.KindAmphora)
+	_, err := e.Driver.Ensure(ctx, spec)
+	must(t, err)
+	port := e.Port(t)
+	must(t, e.Driver.Plug(ctx, spec.ID, port))
+	e.Kill(t, spec.ID)
+	must(t, e.Driver.Delete(ctx, spec.ID))
+	for _, p := range []string{port, spec.ManagementPortID} {
+		if e.Plugged(t, p) {
+			t.Errorf("port %s is still plugged", p)
+		}
+	}
+}
+
+func together(t *testing.T, ctx context.Context, e Env) {
+	spec := e.Spec(t, compute.KindAmphora)
+	var made [2]compute.Instance
+	var errs [2]error
+	var wg sync.WaitGroup
+	for i := range made {
+		wg.Go(func() { made[i], errs[i] = e.Driver.Ensure(ctx, spec) })
+	}
+	wg.Wait()
+	must(t, errors.Join(errs[:]...))
+	if diff := cmp.Diff(made[0], made[1]); diff != "" {
+		t.Errorf("two instances:\n%s", diff)
+	}
+	wantList(t, ctx, e.Driver, made[0])
+}
+
+func noKind(t *testing.T, ctx context.Context, e Env) {
+	spec := e.Spec(t, compute.KindAmphora)
+	spec.Kind = "toaster"
+	if _, err := e.Driver.Ensure(ctx, spec); err == nil {
+		t.Error("a toaster was built")
+	}
+	wantList(t, ctx, e.Driver)
+}
+
+func late(t *testing.T, ctx context.Context, e Env) {
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	kept, port := e.Spec(t, compute.KindAmphora), e.Port(t)
+	i, err := e.Driver.Ensure(ctx, kept)
+	must(t, err)
+	if _, err := e.Driver.Ensure(over, e.Spec(t, compute.KindAmphora)); !errors.Is(err, context.Canceled) {
+		t.Errorf("Ensure: %v", err)
+	}
+	if err := e.Driver.Plug(over, kept.ID, port); !errors.Is(err, context.Canceled) {
+		t.Errorf("Plug: %v", err)
+	}
+	if err := e.Driver.Delete(over, kept.ID); !errors.Is(err, context.Canceled) {
+		t.Errorf("Delete: %v", err)
+	}
+	if e.Plugged(t, port) {
+		t.Error("plugged all the same")
+	}
+	wantList(t, ctx, e.Driver, i)
 }

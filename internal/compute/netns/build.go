@@ -32,6 +32,9 @@ func (d *Driver) Ensure(ctx context.Context, spec compute.Spec) (compute.Instanc
 		return compute.Instance{}, err
 	}
 	defer release()
+	if err := ctx.Err(); err != nil { // waiting for the other took too long: leave nothing half-built
+		return compute.Instance{}, err
+	}
 	p := d.place(spec.Kind, spec.ID)
 	if built, err := d.built(p); err != nil || built {
 		return d.observe(p), err
