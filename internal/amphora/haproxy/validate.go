@@ -26,7 +26,7 @@ var (
 	hexKey      = regexp.MustCompile(`^[0-9a-f]{32}$`)
 	// pathGrammar is RFC 3986's path and query; a fragment is never sent.
 	pathGrammar   = regexp.MustCompile(`^/(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-Fa-f]{2})*$`)
-	domainGrammar = regexp.MustCompile(`^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?$`)
+	domainGrammar = regexp.MustCompile(`^[A-Za-z0-9_](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*\.?$`)
 	// cookieGrammar is RFC 6265's token without the apostrophe, which HAProxy reads as a quote inside a fetch's argument.
 	cookieGrammar = regexp.MustCompile("^[A-Za-z0-9!#$%&*+.^_`|~-]{1,255}$")
 	codesGrammar  = regexp.MustCompile(`^[1-5][0-9]{2}(?:-[1-5][0-9]{2}|(?:\s*,\s*[1-5][0-9]{2})*)$`)

@@ -157,3 +157,14 @@ func FuzzRender(f *testing.F) {
 		}
 	})
 }
+
+// TestDomainNames: what the API admits as a monitor's domain name, the agent renders.
+func TestDomainNames(t *testing.T) {
+	for _, name := range []string{"example.test", "_dmarc.example.test", "a-b.example.test.", "x"} {
+		doc := withField("domain", name)
+		doc.Pools[0].Monitor.HTTPVersion = "1.1"
+		if problems := haproxy.Check(doc); len(problems) > 0 {
+			t.Errorf("%q: %v", name, problems)
+		}
+	}
+}
