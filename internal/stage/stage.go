@@ -12,7 +12,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"syscall"
 	"time"
 
 	"colonnade/internal/client"
@@ -28,17 +27,19 @@ type Options struct {
 	Dir string
 	// Config is TOML that goes over the defaults.
 	Config string
+	// Separate runs each role as a process of its own in place of "up".
+	Separate bool
 }
 
 // Stage is a control plane and what surrounds it. It is used from one goroutine, but for clients and dials.
 type Stage struct {
-	opts     Options
-	listen   string
-	prefix   string
-	client   *client.Client
-	process  *exec.Cmd
-	exited   chan error
-	machines []*Machine
+	opts      Options
+	listen    string
+	prefix    string
+	client    *client.Client
+	processes map[string]*process // by role
+	metrics   map[string]string   // addresses by role
+	machines  []*Machine
 }
 
 const (
@@ -58,7 +59,12 @@ func Open(ctx context.Context, opts Options) (*Stage, error) {
 	if err != nil {
 		return nil, fmt.Errorf("set stage: %w", err)
 	}
-	s := &Stage{opts: opts, listen: listen}
+	s := &Stage{opts: opts, listen: listen, processes: map[string]*process{}, metrics: map[string]string{}}
+	for _, role := range s.Roles() {
+		if s.metrics[role], err = freeAddress(); err != nil {
+			return nil, fmt.Errorf("set stage: %w", err)
+		}
+	}
 	s.prefix = bridge.PrefixFor(s.StateDir())
 	for _, d := range []string{dir, s.StateDir()} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
@@ -95,6 +101,9 @@ func (s *Stage) Client() *client.Client { return s.client }
 // URL is where the API answers.
 func (s *Stage) URL() string { return "http://" + s.listen }
 
+// MetricsURL is where a role shows its metrics.
+func (s *Stage) MetricsURL(role string) string { return "http://" + s.metrics[role] + "/metrics" }
+
 func freeAddress() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // nothing is waited for
 	if err != nil {
@@ -102,65 +111,6 @@ func freeAddress() (string, error) {
 	}
 	addr := ln.Addr().String()
 	return addr, ln.Close()
-}
-
-// Start starts the control plane, after Open or Kill, and waits until its API answers.
-func (s *Stage) Start(ctx context.Context) error {
-	log, err := os.OpenFile(s.LogFile(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("start control plane: %w", err)
-	}
-	defer func() { _ = log.Close() }()
-	cmd := exec.Command(s.opts.Binary, "up", "--state-dir", s.StateDir(), "--config", s.configFile(), "--listen", s.listen) //nolint:noctx // it outlives ctx; Kill and Close end it
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("start control plane: %w", err)
-	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
-	s.process, s.exited = cmd, exited
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	for {
-		if _, err = s.client.Networks().List(ctx, nil); err == nil {
-			return nil
-		}
-		select {
-		case exit := <-exited:
-			s.process = nil
-			return fmt.Errorf("start control plane: it ended (%w):\n%s", exit, s.logTail())
-		case <-ctx.Done():
-			return fmt.Errorf("start control plane: its API does not answer (%w):\n%s", err, s.logTail())
-		case <-time.After(pollEvery):
-		}
-	}
-}
-
-// logTail is the end of the control plane's log, for errors.
-func (s *Stage) logTail() string {
-	const tail = 4000
-	raw, err := os.ReadFile(s.LogFile())
-	if err != nil {
-		return err.Error()
-	}
-	return string(raw[max(0, len(raw)-tail):])
-}
-
-// PID is the control plane's process.
-func (s *Stage) PID() int { return s.process.Process.Pid }
-
-// Kill ends the control plane without a goodbye; data planes go on.
-func (s *Stage) Kill() error {
-	if s.process == nil {
-		return nil
-	}
-	if err := s.process.Process.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("kill control plane: %w", err)
-	}
-	<-s.exited
-	s.process = nil
-	return nil
 }
 
 // Close removes everything that stands on the machine because of this stage, as an operator does: colonnade down. The
@@ -176,9 +126,10 @@ func (s *Stage) Close(ctx context.Context) error {
 	out, err := exec.CommandContext(ctx, s.opts.Binary, "down", "--state-dir", s.StateDir(), "--config", s.configFile()).CombinedOutput()
 	if err != nil {
 		errs = append(errs, fmt.Errorf("colonnade down: %w: %s", err, out), s.Kill())
-	} else if s.process != nil {
-		<-s.exited
-		s.process = nil
+	}
+	for role, p := range s.processes { // down told them to stop
+		<-p.exited
+		delete(s.processes, role)
 	}
 	return errors.Join(errs...)
 }
