@@ -43,6 +43,10 @@ type lab struct {
 func newLab(t *testing.T, use bpf.Option) lab {
 	t.Helper()
 	ns := bpftest.Namespace(t)
+	// The peer's own neighbour discovery would be counted too.
+	if err := linuxnet.SetSysctl(ns, "net.ipv6.conf.default.disable_ipv6", "1"); err != nil {
+		t.Fatal(err)
+	}
 	bpftest.Veth(t, ns, "dist0", own, ns, "peer0", clientMAC)
 	l := lab{use: use, dir: bpftest.FileSystem(t), port: bpftest.Port{Namespace: ns, Interface: "dist0"}}
 	l.dp = ebpf.New(l.dir, use)
