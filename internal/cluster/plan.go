@@ -98,18 +98,27 @@ func (p *planner) weigh() {
 			continue
 		}
 		f := p.ob.Amphorae[a.ID]
-		p.verdicts[a.ID] = judge(a, f, p.hasTable && p.ob.Distributor.Table > 0 && p.named(a.ID))
+		p.verdicts[a.ID] = judge(a, f, p.probed(a, f))
 		if p.verdicts[a.ID] == suspect && !f.SuspectSince.IsZero() {
 			p.lookAt(f.SuspectSince.Add(p.spec.SuspectAfter))
 		}
 	}
 }
 
+// probed reports whether the distributor would say so if the amphora were silent. One whose table is older may not know
+// the amphora yet; if it did, it would have spoken before a suspect's time is over.
+func (p *planner) probed(a lb.Amphora, f Facts) bool {
+	v := p.ob.Distributor
+	if !p.hasTable || v.Table == 0 || !p.named(a.ID) {
+		return false
+	}
+	return v.Table == p.in.Version || f.SuspectSince.IsZero() || f.SuspectSince.Add(p.spec.SuspectAfter).After(p.now)
+}
+
 // create adds rows for amphorae that are missing. Who is to be replaced counts while it holds a position, not as a
 // standby: its successor has to come from elsewhere. Under the guard nothing is built beyond the cluster's size.
 func (p *planner) create() {
-	c := p.ob.Cluster
-	want, good := c.DesiredSize+p.standbys(), 0
+	want, good := p.positions()+p.standbys(), 0
 	for _, a := range p.ob.ClusterState.Amphorae {
 		if !going(a) && !a.OutOfService && a.DrainingSince.IsZero() && (a.Position >= 0 || !p.replacing(a)) {
 			good++
@@ -125,6 +134,16 @@ func (p *planner) create() {
 	for range want - good {
 		p.row(Step{Act: Act{Name: ActCreateAmphora}, Reason: "the cluster is short of amphorae"})
 	}
+}
+
+// positions is how many positions have to be held: those of the size there is to be, and before the cluster may shrink,
+// those that it has.
+func (p *planner) positions() int {
+	have := p.in.Current.Holders
+	if n := p.size(); !p.hasTable || len(have) <= n || !slices.Contains(have[:n], distributor.Vacant) {
+		return n
+	}
+	return len(have)
 }
 
 // standbys is how many standbys there have to be: a planned replacement needs one also in a cluster that keeps none.
