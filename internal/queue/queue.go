@@ -106,9 +106,15 @@ func notify(ctx context.Context, idb bun.IDB) error {
 	return nil
 }
 
+type passedOnKey struct{}
+
+// passedOn says that the context is of work, so that its request is not a new one.
+func passedOn(ctx context.Context) bool { return ctx.Value(passedOnKey{}) != nil }
+
 // EnqueueTx enqueues wakes in the caller's transaction: the generation rises, attempts start again, and of two due
-// times the earlier is kept. The request id of ctx is kept with the work, unless there is none: then that of an earlier
-// wake stays. The caller rings the bell after the commit; processes elsewhere are told by it.
+// times the earlier is kept. The request id of ctx is kept with the work. Where the work has one
+// already, a new request goes before it; one that work passes on does not: a later request may have come meanwhile.
+// The caller rings the bell after the commit; processes elsewhere are told by it.
 func EnqueueTx(ctx context.Context, idb bun.IDB, wakes []lb.Wake) error {
 	if len(wakes) == 0 {
 		return nil
@@ -126,8 +132,8 @@ func EnqueueTx(ctx context.Context, idb bun.IDB, wakes []lb.Wake) error {
 VALUES (?, ?, 1, 0, ? + ?, 0, '', '', ?)
 ON CONFLICT (kind, key) DO UPDATE SET generation = work_queue.generation + 1, attempt = 0,
  due_at = CASE WHEN work_queue.due_at < excluded.due_at THEN work_queue.due_at ELSE excluded.due_at END,
- request_id = CASE WHEN excluded.request_id <> '' THEN excluded.request_id ELSE work_queue.request_id END`,
-			w.Kind, w.Key, clock(idb), w.After.Milliseconds(), lb.RequestID(ctx)).Exec(ctx)
+ request_id = CASE WHEN excluded.request_id <> '' AND (? OR work_queue.request_id = '') THEN excluded.request_id ELSE work_queue.request_id END`,
+			w.Kind, w.Key, clock(idb), w.After.Milliseconds(), lb.RequestID(ctx), !passedOn(ctx)).Exec(ctx)
 		if err != nil {
 			return fmt.Errorf("enqueue %s %s: %w", w.Kind, w.Key, err)
 		}

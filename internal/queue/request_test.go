@@ -59,6 +59,13 @@ func requestIDs(t *testing.T, open opener) {
 		done := make(chan error, 1)
 		go func() {
 			done <- q.Run(ctx, lb.WorkWorker, 1, reconciler(func(ctx context.Context, _ lb.Lease) (time.Duration, error) {
+				// Meanwhile somebody asks for more: what this run passes on does not hide that.
+				if err := q.Enqueue(lb.WithRequestID(t.Context(), "req-4"), lb.Wake{Kind: lb.WorkACM, Key: "lb0"}); err != nil {
+					return 0, err
+				}
+				if err := q.Enqueue(ctx, lb.Wake{Kind: lb.WorkACM, Key: "lb0"}); err != nil {
+					return 0, err
+				}
 				got <- lb.RequestID(ctx)
 				return 0, nil
 			}))
@@ -68,6 +75,9 @@ func requestIDs(t *testing.T, open opener) {
 		}
 		cancel()
 		ok(t, <-done)
+		if h := claim(t, q, lb.WorkACM); h.Lease.RequestID != "req-4" {
+			t.Fatalf("request %q", h.Lease.RequestID)
+		}
 	})
 }
 

@@ -77,7 +77,7 @@ func (q *Queue) sleep(ctx context.Context, kind string, rung <-chan struct{}) bo
 
 // hold reconciles one key under its lease and finishes the claim.
 func (q *Queue) hold(ctx context.Context, h *Held, r Reconciler) {
-	ctx = lb.WithRequestID(ctx, h.Lease.RequestID)
+	ctx = lb.WithRequestID(context.WithValue(ctx, passedOnKey{}, true), h.Lease.RequestID)
 	held, lost := context.WithCancelCause(ctx)
 	renewed := make(chan struct{})
 	go func() {
