@@ -55,8 +55,15 @@ const quick = "[cluster]\ncooldown = \"0s\"\n"
 // set opens a stage for one test; what it left is shown when the test fails.
 func set(t *testing.T, config string) *stage.Stage {
 	t.Helper()
+	return setWith(t, stage.Options{Config: config})
+}
+
+// setWith is set with more options; program and directory are filled in.
+func setWith(t *testing.T, o stage.Options) *stage.Stage {
+	t.Helper()
 	ctx := within(t, time.Minute)
-	s, err := stage.Open(ctx, stage.Options{Binary: binary, Dir: t.TempDir(), Config: config})
+	o.Binary, o.Dir = binary, t.TempDir()
+	s, err := stage.Open(ctx, o)
 	if err != nil {
 		if s != nil {
 			_ = s.Close(ctx)
