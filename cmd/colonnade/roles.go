@@ -53,7 +53,7 @@ func roleAPI(ctx context.Context, p *controlPlane) ([]runner, error) {
 	}
 	c := p.conf.Cluster
 	deps := api.Deps{
-		Store: p.store, Networks: p.network, Operator: p.network, Identity: authenticator, Log: p.log, Observe: p.metrics.API(),
+		Store: p.store, Networks: p.network, Operator: p.network, Ports: p.network, Identity: authenticator, Log: p.log, Observe: p.metrics.API(),
 		Settings: api.Settings{
 			DesiredSize: c.DesiredSize, MinSize: c.MinSize, StandbySize: c.StandbySize, Cooldown: time.Duration(c.Cooldown),
 			AcceptWhilePending: p.conf.API.AcceptWhilePending,

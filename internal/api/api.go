@@ -43,6 +43,8 @@ type Deps struct {
 	Networks Networks
 	// Operator is nil where networks are not ours to make; its calls answer 501 then.
 	Operator NetworkOperator
+	// Ports is nil where machines are put on networks by others; its calls answer 501 then.
+	Ports    PortOperator
 	Identity identity.Authenticator
 	Settings Settings
 	// Check is what GET /healthcheck asks; nil answers 404 there.

@@ -68,7 +68,7 @@ func newLab(t testing.TB, who identity.Authenticator, settings ...api.Settings) 
 		}
 	}
 	h, err := api.New(api.Deps{
-		Store: s, Networks: driver, Operator: rows{s}, Identity: who,
+		Store: s, Networks: driver, Operator: rows{s}, Ports: driver, Identity: who,
 		Settings: set, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -86,6 +86,11 @@ func (s *server) table() []route {
 		{method: post, path: colonnade + "/networks", id: "create-network", status: 201, inRoot: "network", in: wire.NetworkCreate{}, outRoot: "network", out: wire.Network{}, serve: s.createNetwork},
 		{method: get, path: colonnade + "/networks/{id}", id: "show-network", status: 200, outRoot: "network", out: wire.Network{}, serve: s.showNetwork},
 		{method: del, path: colonnade + "/networks/{id}", id: "delete-network", status: 204, serve: s.deleteNetwork},
+
+		{method: get, path: colonnade + "/ports", id: "list-ports", status: 200, outRoot: "ports", out: wire.Port{}, list: true, serve: s.listPorts},
+		{method: post, path: colonnade + "/ports", id: "create-port", status: 201, inRoot: "port", in: wire.PortCreate{}, outRoot: "port", out: wire.Port{}, serve: s.createPort},
+		{method: get, path: colonnade + "/ports/{id}", id: "show-port", status: 200, outRoot: "port", out: wire.Port{}, serve: s.showPort},
+		{method: del, path: colonnade + "/ports/{id}", id: "delete-port", status: 204, serve: s.deletePort},
 	}
 }
 

@@ -31,6 +31,7 @@ type Commands struct {
 	Amphora       amphoraCommands       `cmd:"" help:"Amphorae (operator)."`
 	Distributor   distributorCommands   `cmd:"" help:"Distributors (operator)."`
 	Network       networkCommands       `cmd:"" help:"Networks (operator)."`
+	Port          portCommands          `cmd:"" help:"Ports of tenants' machines (operator)."`
 }
 
 // Exit codes of the command line; 2 and above 64 are kong's own.

@@ -101,7 +101,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			h, err := api.New(api.Deps{
-				Store: s, Networks: driver, Operator: rows{s}, Identity: who, Settings: api.DefaultSettings(),
+				Store: s, Networks: driver, Operator: rows{s}, Ports: driver, Identity: who, Settings: api.DefaultSettings(),
 				Log: slog.New(slog.DiscardHandler),
 			})
 			if err != nil {

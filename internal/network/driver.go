@@ -51,6 +51,10 @@ type PortSpec struct {
 	Purpose   Purpose
 	OwnerID   string // load balancer, amphora or distributor
 	ProjectID string
+	// Of PurposeTenant only: a name for people, and where to plug it in.
+	Name      string
+	Namespace string // network namespace by its name in /run/netns; "" plugs nothing in
+	Interface string // of the device inside
 }
 
 // Port is a port that exists.
@@ -66,6 +70,10 @@ type Port struct {
 	Purpose   Purpose `bun:"purpose" json:"purpose"`
 	OwnerID   string  `bun:"owner_id" json:"owner_id"`
 	ProjectID string  `bun:"project_id" json:"project_id"`
+	Name      string  `bun:"name" json:"name"`
+	Namespace string  `bun:"namespace" json:"namespace"`
+	Interface string  `bun:"interface" json:"interface"`
+	Plugged   bool    `bun:"-" json:"-"` // of a tenant port: its device is there
 }
 
 // Driver gives networks, subnets and ports. Errors about what the caller asked for are *lb.Fault.

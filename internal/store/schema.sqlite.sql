@@ -254,7 +254,7 @@ CREATE TABLE port (
     ip_address TEXT NOT NULL,
     purpose TEXT NOT NULL,
     owner_id TEXT NOT NULL,
-    project_id TEXT NOT NULL,
+    project_id TEXT NOT NULL, name TEXT NOT NULL DEFAULT '', namespace TEXT NOT NULL DEFAULT '', interface TEXT NOT NULL DEFAULT '',
     UNIQUE (network_id, ip_address)
 );
 

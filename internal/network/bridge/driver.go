@@ -103,7 +103,7 @@ func (d *Driver) Probe(ctx context.Context) error {
 		return unsupported("the nft command (Debian package nftables)")
 	}
 	scratch := d.cfg.Prefix + "-probe"
-	if err := d.ensureDir(linuxnet.RunDir); err != nil {
+	if err := d.shareRunDir(); err != nil {
 		return err
 	}
 	defer func() {
@@ -196,7 +196,7 @@ func (d *Driver) EnsurePort(ctx context.Context, spec network.PortSpec) (network
 	}
 	p := network.Port{
 		ID: spec.ID, NetworkID: spec.NetworkID, MAC: macOf("port", spec.ID).String(), Purpose: spec.Purpose,
-		OwnerID: spec.OwnerID, ProjectID: spec.ProjectID,
+		OwnerID: spec.OwnerID, ProjectID: spec.ProjectID, Name: spec.Name, Namespace: spec.Namespace, Interface: spec.Interface,
 	}
 	return d.cfg.Store.InsertPort(ctx, p, func(taken map[string]bool) (string, string, error) {
 		return chooseAddress(spec, n.Subnets, taken)

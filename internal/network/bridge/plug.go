@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"colonnade/internal/lb"
@@ -153,17 +154,25 @@ func configure(in *linuxnet.Handle, p network.Port, mac net.HardwareAddr) error 
 	if p.Purpose != network.PurposeTenant {
 		return nil
 	}
-	if p.Gateway != "" {
-		gw, err := netip.ParseAddr(p.Gateway)
-		if err != nil {
-			return err
-		}
-		def := linuxnet.Route{Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: gw, Device: l.Name}
-		if err := in.SetRoute(def); err != nil {
-			return err
-		}
+	return defaultRoute(in, p, l.Name)
+}
+
+// defaultRoute leads out of a tenant's machine by the port's gateway. A machine that knows a way out keeps it: it may have
+// several ports, or one of its own.
+func defaultRoute(in *linuxnet.Handle, p network.Port, device string) error {
+	if p.Gateway == "" {
+		return nil
 	}
-	return nil
+	gw, err := netip.ParseAddr(p.Gateway)
+	if err != nil {
+		return err
+	}
+	def := linuxnet.Route{Destination: netip.MustParsePrefix("0.0.0.0/0"), Gateway: gw, Device: device}
+	routes, err := in.Routes(linuxnet.MainTable)
+	if err != nil || slices.ContainsFunc(routes, func(r linuxnet.Route) bool { return r.Destination == def.Destination }) {
+		return err
+	}
+	return in.SetRoute(def)
 }
 
 // carrierLimit is far beyond what the kernel needs; a port whose carrier comes later works later.
@@ -235,7 +244,9 @@ func (d *Driver) unplug(ctx context.Context, portID string) error {
 	}
 	switch p.Purpose {
 	case network.PurposeTenant:
-		return linuxnet.Nft(ctx, sw.NamespacePath(), removeElements(p))
+		if err := linuxnet.Nft(ctx, sw.NamespacePath(), removeElements(p)); err != nil {
+			return err
+		}
 	case network.PurposeManagement:
 		return d.inManagement(func(h *linuxnet.Handle, a netip.Addr) error { return h.DeleteNeighbour(managementLink, a) }, p)
 	}

@@ -100,7 +100,7 @@ func (d *Driver) ensureManagementRow(ctx context.Context) error {
 }
 
 func (d *Driver) ensureNamespaces(ctx context.Context) error {
-	if err := d.ensureDir(linuxnet.RunDir); err != nil {
+	if err := d.shareRunDir(); err != nil {
 		return err
 	}
 	type setting struct{ ns, key, value string }
@@ -303,6 +303,7 @@ func (d *Driver) adopt(ctx context.Context, nets []network.Network, ports []netw
 			return err
 		}
 	}
+	d.plugTenants(ctx, sw, ports)
 	return d.deleteForeignRoutes(nets)
 }
 
@@ -323,7 +324,7 @@ func (d *Driver) Remove(ctx context.Context) error {
 			}
 		}
 	}
-	errs = append(errs, d.removeMadeDirs())
+	errs = append(errs, d.unshareRunDir(), d.removeMadeDirs())
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("remove networks: %w", err)
 	}
@@ -335,18 +336,23 @@ func (d *Driver) ensureDir(path string) error {
 	if _, err := os.Stat(path); err == nil {
 		return nil
 	}
-	if err := os.MkdirAll(d.cfg.StateDir, 0o700); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(filepath.Join(d.cfg.StateDir, madeDirsFile), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(path + "\n")
-	if err := errors.Join(err, f.Close()); err != nil {
+	if err := d.note(madeDirsFile, path); err != nil {
 		return err
 	}
 	return os.MkdirAll(path, 0o755)
+}
+
+// note appends a line to a file of the state directory.
+func (d *Driver) note(file, line string) error {
+	if err := os.MkdirAll(d.cfg.StateDir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(filepath.Join(d.cfg.StateDir, file), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(line + "\n")
+	return errors.Join(err, f.Close())
 }
 
 // removeMadeDirs removes them when they are empty; a mount or another's file in them means that they are used.
