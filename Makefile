@@ -64,7 +64,7 @@ verify: ## check that generated files are what `make generate` makes
 	@tools/verify-generated
 
 .PHONY: bench
-bench: bench-packet bench-create bench-failover ## run every benchmark
+bench: bench-packet bench-create bench-failover bench-api ## run every benchmark
 
 .PHONY: bench-packet
 bench-packet: packages ## T6: nanoseconds a packet of the distributor's program
@@ -80,6 +80,11 @@ bench-create: packages build ## T8: from POST to the first 200 through the VIP
 bench-failover: packages build ## T1, T2, T18: an amphora dies
 	@mkdir -p build/bench
 	go run ./test/bench/failover
+
+.PHONY: bench-api
+bench-api: ## T9, T12: how fast the API answers, at 1 and 16 clients
+	@mkdir -p build/bench
+	go run ./test/bench/api
 
 .PHONY: demo
 demo: packages build ## watch a load balancer serve, lose an amphora and heal; leaves nothing behind
