@@ -28,8 +28,9 @@ type Held struct {
 const (
 	// A row is due by its time, or because its holder let the lease run out.
 	isDue = `((q.lease_id = '' AND q.due_at <= ?now) OR (q.lease_id <> '' AND q.lease_until <= ?now))`
-	// A key is free when no rival kind holds it.
-	isFree = `NOT EXISTS (SELECT 1 FROM work_queue AS r WHERE r.key = q.key AND r.kind IN (?rivals) AND r.lease_until > ?now)`
+	// A key is free when no rival kind holds it. An aggregate, because PostgreSQL, which cannot know how many rows a queue
+	// has, would make a join of all with all out of NOT EXISTS.
+	isFree = `COALESCE((SELECT MAX(r.lease_until) FROM work_queue AS r WHERE r.kind IN (?rivals) AND r.key = q.key), 0) <= ?now`
 )
 
 // arguments are the named ones of this package's queries.
@@ -97,16 +98,12 @@ func (q *Queue) Claim(ctx context.Context, kind string) (*Held, error) {
 		}
 		*h = Held{Lease: lb.Lease{Kind: kind}, LeaseID: uuid.NewString(), since: time.Now()}
 		a.LeaseID = h.LeaseID
-		if _, err := tx.NewRaw(`DELETE FROM work_queue WHERE kind = ?kind AND lease_until <= ?now
-AND NOT EXISTS (SELECT 1 FROM ?table AS o WHERE o.id = work_queue.key AND ?lives)`, a).Exec(ctx); err != nil {
-			return fmt.Errorf("drop keys that are gone: %w", err)
-		}
 		err = tx.NewRaw(`SELECT q.key FROM work_queue AS q JOIN ?table AS o ON o.id = q.key
-WHERE q.kind = ?kind AND `+isDue+` AND `+isFree+` ORDER BY CASE WHEN q.lease_id <> '' THEN q.lease_until ELSE q.due_at END LIMIT 1 ?lock`, a).
+WHERE q.kind = ?kind AND ?lives AND `+isDue+` AND `+isFree+` ORDER BY CASE WHEN q.lease_id <> '' THEN q.lease_until ELSE q.due_at END LIMIT 1 ?lock`, a).
 			Scan(ctx, &h.Lease.Key)
 		if errors.Is(err, sql.ErrNoRows) {
 			h.Lease.Key = ""
-			return nil // the dropping is kept
+			return dropGone(ctx, tx, a)
 		}
 		if err != nil {
 			return fmt.Errorf("choose: %w", err)
@@ -135,6 +132,16 @@ WHERE q.kind = ?kind AND q.key = ?key AND `+isDue+` AND `+isFree+` RETURNING gen
 		return nil, nil
 	}
 	return h, nil
+}
+
+// dropGone drops what is due and names nothing any more.
+func dropGone(ctx context.Context, tx bun.Tx, a *arguments) error {
+	_, err := tx.NewRaw(`DELETE FROM work_queue AS q WHERE q.kind = ?kind AND `+isDue+`
+AND NOT EXISTS (SELECT 1 FROM ?table AS o WHERE o.id = q.key AND ?lives)`, a).Exec(ctx)
+	if err != nil {
+		return fmt.Errorf("drop keys that are gone: %w", err)
+	}
+	return nil
 }
 
 // Renew extends the lease; lb.ErrFenced when it is held no more. A lease that ran out and that nobody took is lost

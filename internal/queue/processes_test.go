@@ -3,6 +3,9 @@ package queue_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,13 +17,13 @@ import (
 	"colonnade/internal/store/storetest"
 )
 
-// twoProcesses opens one database twice, as two processes do, with a load balancer lb0 in it.
-func twoProcesses(t *testing.T, d storetest.Database) (a, b *store.Store) {
+// twoProcesses opens one database twice, as two processes do, with load balancers lb0…lb(n-1) in it.
+func twoProcesses(t *testing.T, d storetest.Database, n int) (a, b *store.Store) {
 	t.Helper()
 	dsn := d.New(t)
 	a = storetest.Open(t, dsn)
 	b = storetest.Open(t, dsn)
-	fill(t, a, 1)
+	fill(t, a, n)
 	return a, b
 }
 
@@ -52,7 +55,7 @@ func soon[T any](t *testing.T, c <-chan T) T {
 }
 
 func TestAnotherProcessIsWokenByNotify(t *testing.T) {
-	a, b := twoProcesses(t, storetest.Database{Name: "postgres", New: storetest.Postgres})
+	a, b := twoProcesses(t, storetest.Database{Name: "postgres", New: storetest.Postgres}, 1)
 	here, there := queue.New(a, quiet()), queue.New(b, quiet(), queue.WithPoll(time.Hour))
 	ran := start(t, there, lb.WorkACM)
 	wake := lb.Wake{Kind: lb.WorkACM, Key: "lb0"}
@@ -91,7 +94,7 @@ WHERE query LIKE 'LISTEN %' AND datname = current_database() AND pid <> pg_backe
 func TestPollingFindsWhatAnotherProcessEnqueued(t *testing.T) {
 	for _, d := range storetest.Databases {
 		t.Run(d.Name, func(t *testing.T) {
-			a, b := twoProcesses(t, d)
+			a, b := twoProcesses(t, d, 1)
 			ran := start(t, queue.New(b, quiet(), queue.WithPoll(20*time.Millisecond)), lb.WorkWorker)
 			for range 5 {
 				ok(t, queue.New(a, quiet()).Enqueue(t.Context(), lb.Wake{Kind: lb.WorkWorker, Key: "lb0"}))
@@ -122,7 +125,7 @@ func (d lateDatabase) Write(ctx context.Context, f func(context.Context, bun.Tx)
 func TestRenewalThatCommitsLate(t *testing.T) {
 	for _, d := range storetest.Databases {
 		t.Run(d.Name, func(t *testing.T) {
-			a, b := twoProcesses(t, d)
+			a, b := twoProcesses(t, d, 1)
 			const lease = 400 * time.Millisecond
 			late := lateDatabase{a, make(chan struct{}), make(chan struct{})}
 			here := queue.New(a, quiet(), queue.WithLease(lease))
@@ -150,6 +153,58 @@ func TestRenewalThatCommitsLate(t *testing.T) {
 				t.Fatalf("renewed: %v, while the manager had claimed %+v", err, taken)
 			}
 			wantNone(t, queue.New(b, quiet()), lb.WorkACM)
+		})
+	}
+}
+
+// TestManyClaimAtOnce lets many claim, from so long a queue that choosing takes a while: what was chosen may have been
+// claimed and given back, or claimed by a rival, before it is locked.
+func TestManyClaimAtOnce(t *testing.T) {
+	const load, claimers = 80, 8
+	for _, d := range storetest.Databases {
+		t.Run(d.Name, func(t *testing.T) {
+			a, b := twoProcesses(t, d, load)
+			ctx := t.Context()
+			var wakes []lb.Wake
+			for i := range load {
+				key := fmt.Sprint("lb", i)
+				wakes = append(wakes, lb.Wake{Kind: lb.WorkWorker, Key: key}, lb.Wake{Kind: lb.WorkACM, Key: key})
+			}
+			ok(t, queue.New(a, quiet()).Enqueue(ctx, wakes...))
+			var owners sync.Map
+			var claims, doubled atomic.Int64
+			var running sync.WaitGroup
+			for i := range claimers {
+				q := queue.New([]*store.Store{a, b}[i%2], quiet())
+				kind := kinds[i/2%2]
+				running.Go(func() {
+					for range load / 5 {
+						h, err := q.Claim(ctx, kind)
+						if err != nil {
+							t.Error(err)
+						}
+						if h == nil {
+							continue
+						}
+						claims.Add(1)
+						if _, held := owners.LoadOrStore(h.Lease.Key, true); held {
+							doubled.Add(1)
+						}
+						owners.Delete(h.Lease.Key)
+						if err := q.Done(ctx, h, time.Hour); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+			}
+			running.Wait()
+			var lost int
+			ok(t, a.Reader().NewRaw("SELECT count(*) FROM work_queue WHERE generation <> 1 OR lease_id <> ''").Scan(ctx, &lost))
+			var done int64
+			ok(t, a.Reader().NewRaw("SELECT count(*) FROM work_queue WHERE due_at > ? + 60000", clock(a.Reader())).Scan(ctx, &done))
+			if doubled.Load() > 0 || lost > 0 || done != claims.Load() || done < load/5 {
+				t.Fatalf("%d claims, %d of keys that were held, %d rows done, %d in disorder", claims.Load(), doubled.Load(), done, lost)
+			}
 		})
 	}
 }
