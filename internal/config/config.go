@@ -1,5 +1,5 @@
 // Package config is the control plane's configuration: one TOML file, decoded strictly, over defaults that work on a
-// single machine with nothing else. Only cmd imports it; every part gets its own settings from there.
+// single machine with nothing else. Only cmd (and stage) imports it; every part gets its own settings from there.
 package config
 
 import (

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"syscall"
 
 	"colonnade/internal/compute/netns"
+	"colonnade/internal/config"
 	"colonnade/internal/linuxnet"
 	"colonnade/internal/network/bridge"
 	"colonnade/internal/store"
@@ -18,7 +20,11 @@ import (
 
 // network opens the control plane's network driver beside it, over the same database.
 func (s *Stage) network(ctx context.Context) (*bridge.Driver, func(), error) {
-	st, err := store.Open(ctx, filepath.Join(s.StateDir(), "colonnade.db"))
+	conf, err := config.Load(s.configFile())
+	if err != nil {
+		return nil, nil, err
+	}
+	st, err := store.Open(ctx, cmp.Or(conf.Database.DSN, filepath.Join(s.StateDir(), "colonnade.db")))
 	if err != nil {
 		return nil, nil, err
 	}

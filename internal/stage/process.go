@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"os/exec"
 	"slices"
@@ -26,7 +27,7 @@ func (s *Stage) Roles() []string {
 	return []string{"api", "worker", "acm", "health", "housekeeping"}
 }
 
-// Start starts every process of the control plane that does not run, and waits until its API answers.
+// Start starts every process of the control plane that does not run, and waits until all answer.
 func (s *Stage) Start(ctx context.Context) error {
 	for _, role := range s.Roles() {
 		if s.processes[role] != nil {
@@ -72,11 +73,12 @@ func (s *Stage) launch(role string) error {
 	return nil
 }
 
-// await waits until the API answers while no process ends.
+// await waits until every process that runs shows its metrics, which comes after all its sockets are open, and none ends.
 func (s *Stage) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	for {
+		var waiting error
 		for role, p := range s.processes {
 			select {
 			case <-p.exited:
@@ -84,17 +86,31 @@ func (s *Stage) await(ctx context.Context) error {
 				return fmt.Errorf("start control plane: %s ended (%v):\n%s", role, p.err, s.logTail()) //nolint:errorlint // nil is an end, too
 			default:
 			}
+			if err := answers(ctx, s.MetricsURL(role)); err != nil {
+				waiting = fmt.Errorf("%s: %w", role, err)
+			}
 		}
-		_, err := s.client.Networks().List(ctx, nil)
-		if err == nil || s.processes[s.Roles()[0]] == nil { // without an API nobody answers
+		if waiting == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("start control plane: its API does not answer (%w):\n%s", err, s.logTail())
+			return fmt.Errorf("start control plane: no answer from %w:\n%s", waiting, s.logTail())
 		case <-time.After(pollEvery):
 		}
 	}
+}
+
+func answers(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	return res.Body.Close()
 }
 
 // logTail is the end of the control plane's log, for errors.
