@@ -117,7 +117,9 @@ func (p *planner) takeSwapsIn(d *drafting) error {
 		reason := reasonSwapped + s.Reason
 		if a := p.amphora(s.AmphoraID); a != nil && !going(*a) && !d.taken[a.ID] {
 			d.taken[a.ID] = true
-			d.steps = append(d.steps, Step{Act: Act{ActOutOfService, a.ID}, Position: s.Position, Reason: reason, Draining: p.verdicts[a.ID] != dead})
+			if a.Position >= 0 || !a.OutOfService { // else the manager was as fast
+				d.steps = append(d.steps, Step{Act: Act{ActOutOfService, a.ID}, Position: s.Position, Reason: reason, Draining: p.verdicts[a.ID] != dead})
+			}
 		}
 		if h := holderAt(d.table, s.Position); h == s.StandbyID && h != "" && !d.taken[h] {
 			a := p.amphora(h)

@@ -37,6 +37,7 @@ type machine struct {
 	table                           int64
 	held                            int // connections of rows that became another's
 	served                          bool
+	refuses                         bool // does not take tables
 	condemned                       bool // did not serve when it was taken out of service
 }
 
@@ -66,16 +67,19 @@ type world struct {
 	distCurrent []string
 	distStandby []string
 	distPlugged bool
-	distDown    bool // it does not swap
-	distAway    bool // it does not answer
+	distDown    bool   // it does not swap
+	distAway    bool   // it does not answer
+	distForgot  bool   // it was rebuilt, and nobody knows yet
+	registering func() // happens once, before it takes a table
 	swaps       []distributor.Swap
 	swapSeq     int64
 
-	noBoot     bool  // instances made now never say a word
-	calls      int   // of the present run
-	crashAt    int   // 0 never
-	crashAfter bool  // the call takes effect, but nobody learns of it
-	taken      int64 // TakenSwap of the table that the distributor has
+	broken     string // why no instance can be built
+	noBoot     bool   // instances made now never say a word
+	calls      int    // of the present run
+	crashAt    int    // 0 never
+	crashAfter bool   // the call takes effect, but nobody learns of it
+	taken      int64  // TakenSwap of the table that the distributor has
 	fleet      cluster.Fleet
 }
 
@@ -462,6 +466,9 @@ func (g ampAgent) PutTable(_ context.Context, amp lb.Amphora, doc amphora.TableD
 	if m == nil || !m.answers() {
 		return st, errors.New("no answer")
 	}
+	if m.refuses {
+		return st, errors.New("refused")
+	}
 	in, _, _ := cluster.DecodeInstall(g.w.cluster.Table)
 	if in.Change == cluster.Removing && g.w.distTable < doc.Table.Version {
 		g.w.fail("table %d removes somebody and is at %s before the distributor has it", doc.Table.Version, amp.ID)
@@ -499,6 +506,14 @@ func (g distAgent) Register(_ context.Context, _ lb.Distributor, r distributor.R
 	if w.distAway {
 		return st, errors.New("no answer")
 	}
+	if happen := w.registering; happen != nil {
+		w.registering = nil
+		happen()
+	}
+	if w.distForgot {
+		w.distForgot, w.distPlugged = false, false
+		return st, lb.Faultf(lb.KindNotFound, "no such load balancer")
+	}
 	if r.Table.Version < w.distTable {
 		w.fail("the distributor's table fell from %d to %d", w.distTable, r.Table.Version)
 	}
@@ -508,7 +523,7 @@ func (g distAgent) Register(_ context.Context, _ lb.Distributor, r distributor.R
 	in, _, _ := cluster.DecodeInstall(w.cluster.Table)
 	if in.Change == cluster.Adding {
 		for _, h := range r.Table.Holders {
-			if a, m := w.row(h.AmphoraID), w.machines[h.AmphoraID]; a != nil && m != nil && !a.OutOfService && m.answers() && m.table < r.Table.Version {
+			if a, m := w.row(h.AmphoraID), w.machines[h.AmphoraID]; a != nil && m != nil && !a.OutOfService && m.answers() && !m.refuses && m.table < r.Table.Version {
 				w.fail("table %d at the distributor before %s has it", r.Table.Version, h.AmphoraID)
 			}
 		}
@@ -558,6 +573,9 @@ func (c computer) Ensure(_ context.Context, spec compute.Spec) (in compute.Insta
 	defer leave(&err)
 	if spec.Agent.Heartbeat.Key == "" || len(spec.Files) != 3 {
 		c.w.fail("instance %s without key or certificate", spec.ID)
+	}
+	if c.w.broken != "" {
+		return compute.Instance{State: compute.StateError, Reason: c.w.broken}, nil
 	}
 	if c.w.machines[spec.ID] == nil {
 		c.w.machines[spec.ID] = &machine{running: true, hung: c.w.noBoot}

@@ -108,11 +108,8 @@ var operations = map[string]operation{
 		}
 		return p.powerCut(p.victims...)
 	}},
-	"death of the distributor": {do: func(p *play) error {
-		all, err := p.s.Client().Distributors().List(p.long(), nil)
-		must(p.T, err)
-		return p.s.PowerCut(p.long(), all[0].ID)
-	}},
+	"death of the distributor": {do: func(p *play) error { return p.powerCut(p.distributor()) }},
+	"death of an amphora without a distributor": {do: func(p *play) error { return p.powerCut(p.distributor(), p.victim(1)) }},
 	"an amphora that does not boot": {
 		slow: true,
 		do: func(p *play) error {
@@ -162,7 +159,7 @@ var passes = map[string][]string{
 	"acm.push-table":         {"create", "planned failover of an amphora", "death of an amphora"},
 	"acm.release":            {"delete"},
 	"acm.remove":             {"planned failover of an amphora", "death of an amphora"},
-	"acm.replace":            {"death of most amphorae"},
+	"acm.replace":            {"death of an amphora without a distributor"},
 	"acm.retire-cluster":     {"delete"},
 	"acm.set-statuses":       {"create", "death of an amphora"},
 	"acm.set-table":          {"create", "planned failover of an amphora", "death of an amphora"},
@@ -374,6 +371,14 @@ func (p *play) view() stage.View {
 		return stage.View{}
 	}
 	return v
+}
+
+func (p *play) distributor() string {
+	all, err := p.s.Client().Distributors().List(p.long(), nil)
+	if err != nil || len(all) != 1 {
+		return ""
+	}
+	return all[0].ID
 }
 
 func (p *play) powerCut(ids ...string) error {
