@@ -18,6 +18,8 @@ import (
 // is a symbolic link whose target is text.
 const filterRecord = "filter"
 
+const needsMechanism = "a kernel with TCX (6.6 or later) or with sch_ingress and cls_bpf"
+
 // filterPrefix begins the names of all our filters.
 const filterPrefix = "colonnade-"
 
@@ -104,7 +106,7 @@ func setFilter(dir string, prog *ebpf.Program, at place) error {
 		err = h.SetIngressProgram(at.ifindex, prog.FD(), filterName(dir))
 	}
 	if errors.Is(err, linuxnet.ErrNotFound) { // the interface was there a moment ago
-		return &UnsupportedError{Needs: "a kernel with TCX (6.6 or later) or with sch_ingress and cls_bpf", Err: err}
+		return &UnsupportedError{Needs: needsMechanism, Err: err}
 	}
 	return err
 }

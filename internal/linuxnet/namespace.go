@@ -173,6 +173,24 @@ func In(nsPath string, fn func() error) error {
 	return err
 }
 
+// InScratch runs fn on an OS thread inside a network namespace without a name, made for that, which goes when fn and all
+// that it opened there are done.
+func InScratch(fn func() error) error {
+	err := errors.New("enter scratch namespace: the function did not return")
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+		if uerr := unix.Unshare(unix.CLONE_NEWNET); uerr != nil {
+			err = fail("enter", "scratch namespace", uerr)
+			return
+		}
+		err = fn()
+	}()
+	<-done
+	return err
+}
+
 // ownOr maps "" to the namespace of the calling thread.
 func ownOr(nsPath string) string {
 	if nsPath == "" {

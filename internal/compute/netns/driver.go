@@ -13,6 +13,7 @@ package netns
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -23,6 +24,7 @@ import (
 	"sync"
 	"time"
 
+	"colonnade/internal/bpf"
 	"colonnade/internal/compute"
 	"colonnade/internal/lb"
 	"colonnade/internal/linuxnet"
@@ -56,6 +58,8 @@ type Driver struct {
 
 	// step is called before each step of building and deleting; an error stops there. Tests end the call like a crash.
 	step func(name string) error
+	// attachable is bpf.Attachable; tests have other kernels.
+	attachable func() error
 }
 
 var _ compute.Driver = (*Driver)(nil)
@@ -78,6 +82,7 @@ func New(cfg Config) (*Driver, error) {
 	return &Driver{
 		cfg: cfg, cgroup: filepath.Join(cfg.CgroupMount, "colonnade-"+strings.TrimPrefix(cfg.Prefix, "cn")),
 		busy: map[string]*sync.Mutex{}, step: func(string) error { return nil },
+		attachable: func() error { return bpf.Attachable() },
 	}, nil
 }
 
@@ -102,7 +107,20 @@ func (d *Driver) Probe(context.Context) error {
 	if err != nil || !strings.Contains(string(data), "\tbpf\n") {
 		return unsupported("the bpf file system in the kernel")
 	}
-	return nil
+	// Said now, and not a minute later by each load balancer that ends in ERROR.
+	err = d.attachable()
+	var lacks *bpf.UnsupportedError
+	if errors.As(err, &lacks) {
+		return unsupported(lacks.Needs + cause(lacks.Err))
+	}
+	return err
+}
+
+func cause(err error) string {
+	if err == nil {
+		return ""
+	}
+	return " (" + err.Error() + ")"
 }
 
 // BuildBudget is zero: processes start in a moment.

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"colonnade/internal/agentconf"
+	"colonnade/internal/bpf"
 	"colonnade/internal/compute"
 	"colonnade/internal/compute/computetest"
 	"colonnade/internal/compute/netns"
@@ -581,5 +582,18 @@ func BenchmarkInstance(b *testing.B) {
 	}
 	for what, d := range map[string]time.Duration{"build": build, "plug": plug, "delete": remove} {
 		b.ReportMetric(float64(d.Microseconds())/1000/float64(b.N), what+"-ms")
+	}
+}
+
+func TestProbeNamesWhatTheKernelLacks(t *testing.T) {
+	l := newLab(t)
+	must(t, l.Probe(ctxFor(t)))
+	l.SetAttachable(func() error {
+		return &bpf.UnsupportedError{Needs: "a kernel with TCX (6.6 or later)", Err: errors.New("operation not supported")}
+	})
+	var unsupported *compute.UnsupportedError
+	err := l.Probe(ctxFor(t))
+	if !errors.As(err, &unsupported) || unsupported.Needs != "a kernel with TCX (6.6 or later) (operation not supported)" {
+		t.Errorf("got %v", err)
 	}
 }
