@@ -7,11 +7,8 @@ import (
 	"net/netip"
 	"path/filepath"
 
-	"github.com/google/uuid"
-
 	"colonnade/internal/api/wire"
 	"colonnade/internal/linuxnet"
-	"colonnade/internal/network"
 	"colonnade/internal/network/bridge"
 )
 
@@ -52,19 +49,11 @@ func (s *Stage) Tenant(ctx context.Context, name string, on wire.Network) (*Mach
 	if err != nil {
 		return nil, err
 	}
-	driver, done, err := s.network(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("put machine %s on network %s: %w", name, on.Name, err)
-	}
-	defer done()
-	port, err := driver.EnsurePort(ctx, network.PortSpec{
-		ID: uuid.NewString(), NetworkID: on.ID, Purpose: network.PurposeTenant, OwnerID: "machine " + name, ProjectID: on.ProjectID,
+	port, err := s.client.Ports().Create(ctx, wire.PortCreate{
+		NetworkID: wire.Some(on.ID), Name: wire.Some(name), Namespace: wire.Some(filepath.Base(m.Path)),
 	})
 	if err == nil {
-		err = driver.PlugNamespace(ctx, port.ID, m.Path, "eth0")
-	}
-	if err == nil {
-		m.Address, err = netip.ParseAddr(port.Address)
+		m.Address, err = netip.ParseAddr(port.IPAddress)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("put machine %s on network %s: %w", name, on.Name, err)
