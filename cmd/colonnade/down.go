@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"strings"
 
+	"colonnade/internal/compute"
 	"colonnade/internal/config"
 )
 
@@ -38,11 +41,11 @@ func (c *downCommand) Run(ctx context.Context) error {
 		return err
 	}
 	defer unlock()
-	return takeAway(ctx, dir, conf, c.Purge)
+	return takeAway(ctx, os.Stdout, dir, conf, c.Purge)
 }
 
-// takeAway removes what the control plane of dir made on this machine. It can be repeated after a failure.
-func takeAway(ctx context.Context, dir stateDir, conf config.Config, purge bool) error {
+// takeAway removes what the control plane of dir made on this machine, and says on out what that was. It can be repeated after a failure.
+func takeAway(ctx context.Context, out io.Writer, dir stateDir, conf config.Config, purge bool) error {
 	m := machine{dir: dir, conf: conf, log: newLogger(conf.Log)}
 	n, err := networkDrivers[conf.Network.Driver](m)
 	if err != nil {
@@ -52,16 +55,52 @@ func takeAway(ctx context.Context, dir stateDir, conf config.Config, purge bool)
 	if err != nil {
 		return err
 	}
+	what := standing(ctx, comp, n)
 	if err := comp.RemoveAll(ctx); err != nil {
 		return fmt.Errorf("remove instances: %w", err)
 	}
 	if err := n.Remove(ctx); err != nil {
 		return fmt.Errorf("remove networks: %w", err)
 	}
+	kept := fmt.Sprintf("What was configured is kept in %s: `colonnade up` builds it again.", dir)
 	if purge {
 		if err := os.RemoveAll(string(dir)); err != nil {
 			return fmt.Errorf("remove state directory: %w", err)
 		}
+		kept = fmt.Sprintf("Removed %s with all that was configured.", dir)
 	}
-	return nil
+	_, err = fmt.Fprintf(out, "Removed from this machine: %s.\n%s\n", what, kept)
+	return err
+}
+
+// standing says what there is to be removed. It is for people only: what cannot be counted is removed all the same.
+func standing(ctx context.Context, comp computeDriver, n networkDriver) string {
+	counts := map[compute.Kind]int{}
+	if all, err := comp.List(ctx); err == nil {
+		for _, i := range all {
+			counts[i.Kind]++
+		}
+	}
+	var parts []string
+	add := func(count int, one, many string) {
+		switch {
+		case count == 1:
+			parts = append(parts, "1 "+one)
+		case count > 1:
+			parts = append(parts, fmt.Sprint(count, " ", many))
+		}
+	}
+	add(counts[compute.KindAmphora], "amphora", "amphorae")
+	add(counts[compute.KindDistributor], "distributor", "distributors")
+	if s, err := n.Standing(); err == nil {
+		add(s.Networks, "network", "networks")
+		add(s.Ports, "port", "ports")
+		if s.HostDevice != "" {
+			parts = append(parts, "the device "+s.HostDevice+" with its routes")
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing, it was clean"
+	}
+	return strings.Join(parts, ", ")
 }

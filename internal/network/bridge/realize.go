@@ -331,6 +331,44 @@ func (d *Driver) Remove(ctx context.Context) error {
 	return nil
 }
 
+// Standing is what there is of networks on the machine.
+type Standing struct {
+	Networks   int // of tenants
+	Ports      int // plugged in
+	HostDevice string
+}
+
+// Standing counts what Remove would take away.
+func (d *Driver) Standing() (Standing, error) {
+	var s Standing
+	host, err := linuxnet.Open("")
+	if err != nil {
+		return s, err
+	}
+	defer host.Close()
+	if l, err := host.Link(d.cfg.Prefix); err == nil {
+		s.HostDevice = l.Name
+	}
+	sw, err := linuxnet.Open(linuxnet.Path(d.switchNS()))
+	if errors.Is(err, linuxnet.ErrNotFound) {
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	defer sw.Close()
+	links, err := sw.Links()
+	for _, l := range links {
+		switch {
+		case l.Kind == "bridge" && l.Name != managementBridge:
+			s.Networks++
+		case strings.HasPrefix(l.Name, "p-"):
+			s.Ports++
+		}
+	}
+	return s, err
+}
+
 // ensureDir makes a directory outside the state directory and remembers, first, that it has to go again.
 func (d *Driver) ensureDir(path string) error {
 	if _, err := os.Stat(path); err == nil {

@@ -127,7 +127,17 @@ func TestTenantPort(t *testing.T) {
 		must(t, l.DeleteTenantPort(ctxFor(t), byHand.ID))
 	})
 	t.Run("after everything was taken away a start plugs it in again, with the same MAC", func(t *testing.T) {
+		standing, err := l.Standing()
+		must(t, err)
+		if diff := cmp.Diff(bridge.Standing{Networks: 2, Ports: 2, HostDevice: l.cfg.Prefix}, standing); diff != "" {
+			t.Error(diff)
+		}
 		must(t, l.Remove(ctxFor(t)))
+		standing, err = l.Standing()
+		must(t, err)
+		if diff := cmp.Diff(bridge.Standing{}, standing); diff != "" {
+			t.Error(diff)
+		}
 		awaitGone(t, open(t, linuxnet.Path(machine)), "eth0")
 		d, err := bridge.New(l.cfg)
 		must(t, err)
