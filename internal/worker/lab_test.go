@@ -33,13 +33,17 @@ type lab struct {
 	*store.Store
 	t *testing.T
 
-	mu        sync.Mutex
-	agents    map[string]*agent
-	ports     map[string]network.Port
-	plugged   map[string][]string
-	refuse    func(ampID string, d amphora.Desired) error
-	faults    faults
-	collector string
+	mu      sync.Mutex
+	agents  map[string]*agent
+	ports   map[string]network.Port
+	plugged map[string][]string
+	refuse  func(ampID string, d amphora.Desired) error
+	faults  faults
+	// unpluggable is an amphora that takes no port; budget what the compute driver says of itself.
+	unpluggable string
+	budget      time.Duration
+	ahead       time.Duration // of the worker's clock
+	collector   string
 }
 
 // agent is one instance of either kind.
@@ -73,7 +77,7 @@ func newLab(t *testing.T) *lab {
 		Fleet: cluster.FleetOf(l.Store), HeartbeatTargets: []string{l.collector}, ActTimeout: time.Second, Log: log,
 	}
 	q := queue.New(l.Store, log)
-	w := worker.New(worker.Deps{Store: rows, Amphorae: amps, Compute: comp, Network: nets, PortTimeout: time.Second, Log: log})
+	w := worker.New(worker.Deps{Store: rows, Amphorae: amps, Compute: comp, Network: nets, PortTimeout: time.Second, Now: l.now, Log: log})
 	role := health.New(health.Deps{Store: l.Store, Log: log, Listen: func(context.Context) (net.PacketConn, string, error) { return conn, l.collector, nil }})
 	var wg sync.WaitGroup
 	for _, run := range []func() error{
@@ -98,6 +102,20 @@ func newLab(t *testing.T) *lab {
 		}
 	})
 	return l
+}
+
+// now is the worker's clock.
+func (l *lab) now() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Now().Add(l.ahead)
+}
+
+// pass lets time pass for the worker.
+func (l *lab) pass(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ahead += d
 }
 
 // await polls until what reports nothing missing any more.
@@ -168,8 +186,11 @@ func (l *lab) PutTable(_ context.Context, amp lb.Amphora, doc amphora.TableDocum
 }
 
 func (l *lab) PutDocument(_ context.Context, amp lb.Amphora, doc amphora.Desired) (st amphora.Status, err error) {
-	if l.refuse != nil {
-		if err := l.refuse(amp.ID, doc); err != nil {
+	l.mu.Lock()
+	refuse := l.refuse
+	l.mu.Unlock()
+	if refuse != nil {
+		if err := refuse(amp.ID, doc); err != nil {
 			return st, err
 		}
 	}
@@ -301,6 +322,9 @@ func (c computer) Delete(_ context.Context, id string) error {
 func (c computer) Plug(_ context.Context, id, port string) error {
 	c.l.mu.Lock()
 	defer c.l.mu.Unlock()
+	if id == c.l.unpluggable {
+		return errors.New("it takes no port")
+	}
 	if !slices.Contains(c.l.plugged[id], port) {
 		c.l.plugged[id] = append(c.l.plugged[id], port)
 	}
@@ -313,7 +337,7 @@ func (c computer) Unplug(_ context.Context, id, port string) error {
 	c.l.plugged[id] = slices.DeleteFunc(c.l.plugged[id], func(p string) bool { return p == port })
 	return nil
 }
-func (c computer) BuildBudget() time.Duration { return 0 }
+func (c computer) BuildBudget() time.Duration { return c.l.budget }
 
 type netw struct{ l *lab }
 
