@@ -90,7 +90,7 @@ func (a answer) get(t testing.TB, path string) any {
 	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
 		t.Fatalf("body %q: %v", a.body, err)
 	}
-	for name := range strings.SplitSeq(path, ".") {
+	for name := range strings.FieldsFuncSeq(path, func(r rune) bool { return r == '.' }) {
 		switch x := v.(type) {
 		case map[string]any:
 			v = x[name]
