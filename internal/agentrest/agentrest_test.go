@@ -1,6 +1,7 @@
 package agentrest_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -8,6 +9,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +22,7 @@ import (
 	"colonnade/internal/cert"
 	"colonnade/internal/distributor"
 	"colonnade/internal/lb"
+	"colonnade/internal/logging"
 )
 
 type echo struct {
@@ -51,6 +56,11 @@ func routes() []agentrest.Route {
 // start runs a server for an amphora a1 on a loopback address of its own and returns a client that reaches it.
 func start(t *testing.T, ip string) (*agentrest.Client, agentrest.Target) {
 	t.Helper()
+	return startLogging(t, ip, slog.New(slog.DiscardHandler))
+}
+
+func startLogging(t *testing.T, ip string, log *slog.Logger) (*agentrest.Client, agentrest.Target) {
+	t.Helper()
 	ca, err := cert.OpenAuthority(t.TempDir(), time.Now)
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +80,7 @@ func start(t *testing.T, ip string) (*agentrest.Client, agentrest.Target) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		done <- agentrest.NewServer(conf, routes(), slog.New(slog.DiscardHandler), time.Now).Run(ctx)
+		done <- agentrest.NewServer(conf, routes(), log, time.Now).Run(ctx)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -145,6 +155,78 @@ func TestCalls(t *testing.T) {
 	}
 	if _, ok := agentrest.As[distributor.SwapsError](err, http.StatusConflict, "swaps"); ok {
 		t.Error("a StaleError was taken for a SwapsError")
+	}
+}
+
+// written is what a server logged so far.
+type written struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (w *written) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.Write(b)
+}
+
+func (w *written) String() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.text.String()
+}
+
+func TestCallsAreObservedAndCarryTheRequest(t *testing.T) {
+	var log written
+	client, target := startLogging(t, "127.83.0.3", logging.New(&log, slog.LevelInfo, "text"))
+	var calls []agentrest.Call
+	client.Observe(func(c agentrest.Call) {
+		if c.Took <= 0 {
+			t.Errorf("it took %s", c.Took)
+		}
+		c.Took = 0
+		if c.Err != nil {
+			c.Err = errors.New("failed")
+		}
+		calls = append(calls, c)
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	for _, c := range []struct{ request, method, path, text string }{
+		{"req-1", http.MethodPut, "/v1/echo", "hello"},
+		{"req-2", http.MethodPut, "/v1/echo", "stale"},
+		{strings.Repeat("x", 65), http.MethodPut, "/v1/echo", "hello"}, // is no id of ours
+		{"", http.MethodGet, "/v1/loadbalancers/6d0c/statistics?epoch=1", ""},
+	} {
+		_ = client.Do(lb.WithRequestID(ctx, c.request), target, c.method, c.path, echo{Text: c.text}, nil)
+	}
+	ended, end := context.WithCancel(ctx)
+	end()
+	_ = client.Do(ended, target, http.MethodPut, "/v1/echo", echo{}, nil)
+	failed := errors.New("failed")
+	want := []agentrest.Call{
+		{Role: "amphora", Method: "PUT", Operation: "echo", Status: 200},
+		{Role: "amphora", Method: "PUT", Operation: "echo", Status: 409, Err: failed},
+		{Role: "amphora", Method: "PUT", Operation: "echo", Status: 200},
+		{Role: "amphora", Method: "GET", Operation: "loadbalancers/statistics", Status: 404, Err: failed},
+		{Role: "amphora", Method: "PUT", Operation: "echo", Err: failed},
+	}
+	if diff := cmp.Diff(want, calls, cmp.Comparer(func(a, b error) bool { return (a == nil) == (b == nil) })); diff != "" {
+		t.Error(diff)
+	}
+	var lines []string
+	for line := range strings.Lines(log.String()) {
+		_, message, _ := strings.Cut(line, "msg=")
+		message = regexp.MustCompile(`duration_ms=\d+`).ReplaceAllString(strings.TrimSpace(message), "duration_ms=N")
+		lines = append(lines, message)
+	}
+	wantLines := []string{
+		`"agent call served" route=/v1/echo method=PUT duration_ms=N request_id=req-1`,
+		`"agent call refused" route=/v1/echo method=PUT reason="a higher stamp is applied already" request_id=req-2`,
+		`"agent call served" route=/v1/echo method=PUT duration_ms=N`,
+	}
+	if diff := cmp.Diff(wantLines, lines); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -17,7 +17,7 @@ import (
 	"colonnade/internal/stage"
 )
 
-func fetch(t *testing.T, s *stage.Stage, method, url, body string) (*http.Response, string) {
+func fetch(t *testing.T, s *stage.Stage, method, url, body string) (status int, header http.Header, text string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(within(t, 10*time.Second), method, url, strings.NewReader(body))
 	must(t, err)
@@ -30,9 +30,9 @@ func fetch(t *testing.T, s *stage.Stage, method, url, body string) (*http.Respon
 	res, err := http.DefaultClient.Do(req)
 	must(t, err)
 	defer func() { _ = res.Body.Close() }()
-	text, err := io.ReadAll(res.Body)
+	raw, err := io.ReadAll(res.Body)
 	must(t, err)
-	return res, string(text)
+	return res.StatusCode, res.Header, string(raw)
 }
 
 // TestWhatOperatorsSee follows a request's id into the logs of roles and agents, and reads the metrics.
@@ -42,10 +42,10 @@ func TestWhatOperatorsSee(t *testing.T) {
 
 	listeners, err := s.Client().Listeners().List(within(t, 10*time.Second), map[string][]string{"loadbalancer_id": {sv.ID}})
 	must(t, err)
-	res, text := fetch(t, s, "PUT", s.URL()+"/v2.0/lbaas/listeners/"+listeners[0].ID, `{"listener": {"connection_limit": 777}}`)
-	id := res.Header.Get("X-Openstack-Request-Id")
-	if res.StatusCode/100 != 2 || !strings.HasPrefix(id, "req-") {
-		t.Fatalf("%d %s, request %q", res.StatusCode, text, id)
+	status, header, text := fetch(t, s, "PUT", s.URL()+"/v2.0/lbaas/listeners/"+listeners[0].ID, `{"listener": {"connection_limit": 777}}`)
+	id := header.Get("X-Openstack-Request-Id")
+	if status/100 != 2 || !strings.HasPrefix(id, "req-") {
+		t.Fatalf("%d %s, request %q", status, text, id)
 	}
 	_, err = s.Client().WaitSettled(within(t, time.Minute), sv.ID, nil)
 	must(t, err)
@@ -70,11 +70,11 @@ func TestWhatOperatorsSee(t *testing.T) {
 		}
 	}
 
-	if res, text := fetch(t, s, "GET", s.URL()+"/healthcheck", ""); res.StatusCode != http.StatusOK || text != "OK" {
-		t.Errorf("healthcheck: %d %q", res.StatusCode, text)
+	if status, _, text := fetch(t, s, "GET", s.URL()+"/healthcheck", ""); status != http.StatusOK || text != "OK" {
+		t.Errorf("healthcheck: %d %q", status, text)
 	}
 
-	_, text = fetch(t, s, "GET", s.MetricsURL("up"), "")
+	_, _, text = fetch(t, s, "GET", s.MetricsURL("up"), "")
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	must(t, err)
 	for _, p := range problems {
