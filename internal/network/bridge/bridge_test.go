@@ -258,6 +258,19 @@ func TestManagement(t *testing.T) {
 		if _, _, err := l.ListenHeartbeats(ctxFor(t)); lb.KindOf(err) != lb.KindConflict {
 			t.Errorf("a second health role without a port of its own: %v", err)
 		}
+		two := l.cfg
+		two.HeartbeatPorts = []int{9444, 9445}
+		other, err := bridge.New(two)
+		must(t, err)
+		if diff := cmp.Diff([]string{"198.19.0.1:9444", "198.19.0.1:9445"}, other.HeartbeatTargets()); diff != "" {
+			t.Error(diff)
+		}
+		second, at, err := other.ListenHeartbeats(ctxFor(t))
+		must(t, err)
+		defer second.Close()
+		if at != "198.19.0.1:9445" {
+			t.Errorf("the second health role listens at %s", at)
+		}
 		hb, err := linuxnet.DialContext(ctxFor(t), ns[0], "udp4", addr)
 		must(t, err)
 		defer hb.Close()
