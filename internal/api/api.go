@@ -5,6 +5,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -56,6 +57,7 @@ type Deps struct {
 
 type server struct {
 	Deps
+	lists together
 }
 
 // New makes the API's handler.
@@ -122,15 +124,35 @@ func (s *server) handle(api huma.API, op huma.Operation, h handler) {
 	api.Adapter().Handle(&op, func(hc huma.Context) {
 		r, w := humago.Unwrap(hc)
 		c, err := readCall(r)
-		if err == nil {
-			var out any
-			if out, err = h(r.Context(), c); err == nil {
-				reply(w, status, out)
-				return
-			}
+		var body []byte
+		switch {
+		case err != nil:
+		case strings.HasPrefix(op.OperationID, "list-"):
+			body, err = s.lists.do(r.Context(), c.kind(), func(ctx context.Context) ([]byte, error) { return answered(ctx, c, h) })
+		default:
+			body, err = answered(r.Context(), c, h)
 		}
-		fail(w, r, s.Log, err)
+		if err != nil {
+			fail(w, r, s.Log, err)
+			return
+		}
+		write(w, status, body)
 	})
+}
+
+// answered is a handler's answer as JSON; nil is an empty body.
+func answered(ctx context.Context, c *call, h handler) ([]byte, error) {
+	out, err := h(ctx, c)
+	if err != nil || out == nil {
+		return nil, err
+	}
+	return json.Marshal(out)
+}
+
+// kind is all that the answer to a read depends on but what is stored.
+func (c *call) kind() string {
+	who := principal(c.r.Context())
+	return fmt.Sprintf("%q %q %q %q %q", c.url, c.r.URL.RawQuery, who.UserID, who.ProjectID, who.Roles)
 }
 
 // readCall reads a request. No text that a database could not hold comes past it, and no query that it read only half of.

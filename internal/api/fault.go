@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 
 	"colonnade/internal/api/wire"
 	"colonnade/internal/identity"
@@ -101,14 +102,22 @@ func fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 // reply writes one JSON body; nil is none.
 func reply(w http.ResponseWriter, status int, body any) {
 	if body == nil {
-		w.WriteHeader(status)
+		write(w, status, nil)
 		return
 	}
 	b, err := json.Marshal(body)
 	if err != nil {
 		status, b = http.StatusInternalServerError, fmt.Appendf(nil, `{"faultcode":"Server","faultstring":%q,"debuginfo":null}`, textInternal)
 	}
-	w.Header().Set("Content-Type", "application/json")
+	write(w, status, b)
+}
+
+// write writes an answer whose body is JSON; nil is none.
+func write(w http.ResponseWriter, status int, body []byte) {
+	if body != nil {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	}
 	w.WriteHeader(status)
-	_, _ = w.Write(b) // the client has gone when this fails
+	_, _ = w.Write(body) // the client has gone when this fails
 }
