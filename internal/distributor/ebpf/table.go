@@ -34,6 +34,11 @@ func encode(t distributor.EffectiveTable) (*table, error) {
 	if n == 0 || n > maxRows || n&(n-1) != 0 || len(t.MACs) > maxTargets || len(t.Members) > maxTargets {
 		return nil, fmt.Errorf("table has %d rows, %d targets, %d members", n, len(t.MACs), len(t.Members))
 	}
+	for row, target := range t.Rows {
+		if target != distributor.NoOwner && int(target) >= len(t.MACs) {
+			return nil, fmt.Errorf("row %d names target %d of %d", row, target, len(t.MACs))
+		}
+	}
 	v := &table{
 		K0: binary.LittleEndian.Uint64(t.Key[:8]), K1: binary.LittleEndian.Uint64(t.Key[8:]),
 		RowMask: uint32(n - 1),

@@ -16,7 +16,7 @@ const dataplaneName = "noop"
 var idGrammar = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
 
 // maxVIPs is how many VIPs a port has at the most, as with the others.
-const maxVIPs = 2
+const maxVIPs = 8
 
 // Pins stand for the kernel: they outlive a Dataplane, as pinned programs outlive a process.
 type Pins struct {
