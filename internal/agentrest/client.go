@@ -64,8 +64,8 @@ type Call struct {
 // Observe has f told of every call. It is to be called before the first one.
 func (c *Client) Observe(f func(Call)) { c.observe = f }
 
-// NewClient makes a client that shows the certificate that bundle returns; it is asked anew for each agent, so a
-// rotated certificate is used from the next Forget or new agent on.
+// NewClient makes a client that shows the certificate that bundle returns; it is asked anew for each connection, so a
+// renewed certificate needs nothing done here.
 func NewClient(dial Dial, bundle func() (cert.Bundle, error), now func() time.Time) *Client {
 	return &Client{dial: dial, bundle: bundle, now: now, agents: map[Target]*http.Client{}}
 }
@@ -73,22 +73,22 @@ func NewClient(dial Dial, bundle func() (cert.Bundle, error), now func() time.Ti
 // maxIdle bounds how long an unused connection to an agent is kept.
 const maxIdle = 90 * time.Second
 
-func (c *Client) agent(t Target) (*http.Client, error) {
+func (c *Client) agent(t Target) *http.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if hc, ok := c.agents[t]; ok {
-		return hc, nil
-	}
-	bundle, err := c.bundle()
-	if err != nil {
-		return nil, err
-	}
-	conf, err := cert.ClientTLS(bundle, c.now, t.Holder)
-	if err != nil {
-		return nil, err
+		return hc
 	}
 	hc := &http.Client{Transport: &http.Transport{
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			bundle, err := c.bundle()
+			if err != nil {
+				return nil, err
+			}
+			conf, err := cert.ClientTLS(bundle, c.now, t.Holder)
+			if err != nil {
+				return nil, err
+			}
 			raw, err := c.dial(ctx, network, addr)
 			if err != nil {
 				return nil, err
@@ -104,7 +104,7 @@ func (c *Client) agent(t Target) (*http.Client, error) {
 		IdleConnTimeout:     maxIdle,
 	}}
 	c.agents[t] = hc
-	return hc, nil
+	return hc
 }
 
 // Forget closes idle connections to an agent that is gone.
@@ -154,10 +154,7 @@ func operation(path string) string {
 }
 
 func (c *Client) do(ctx context.Context, t Target, method, path string, in, out any) error {
-	hc, err := c.agent(t)
-	if err != nil {
-		return err
-	}
+	hc := c.agent(t)
 	var body io.Reader
 	if in != nil {
 		raw, err := json.Marshal(in)

@@ -15,6 +15,8 @@ type Route struct {
 	Summary string
 	// Request is a zero value of the body's type, nil when there is none; bodies are decoded strictly.
 	Request any
+	// MaxBody bounds the body; 0 is the limit of all calls.
+	MaxBody int64
 	// Query names the query's parameters: mandatory whole numbers.
 	Query []string
 	// Response is a zero value of the answer's type, nil for an empty answer (204).

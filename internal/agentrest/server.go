@@ -2,6 +2,7 @@ package agentrest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,15 +11,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"reflect"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"time"
 
 	"colonnade/internal/agentconf"
-	"colonnade/internal/cert"
 	"colonnade/internal/lb"
 )
 
@@ -46,11 +45,7 @@ func NewServer(conf agentconf.Config, routes []Route, log *slog.Logger, now func
 
 // Run listens on the management address and serves until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
-	bundle, err := ReadBundle(s.conf.Place.Dir)
-	if err != nil {
-		return err
-	}
-	tlsConfig, err := cert.ServerTLS(bundle, s.now, cert.ControllersOnly)
+	own, err := hold(s.conf, s.now, s.log)
 	if err != nil {
 		return err
 	}
@@ -61,8 +56,8 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("listen for controllers: %w", err)
 	}
 	srv := &http.Server{
-		Handler:           Handler(s.routes, s.log),
-		TLSConfig:         tlsConfig,
+		Handler:           Handler(append(slices.Clone(s.routes), CertificateRoute(own.renew)), s.log),
+		TLSConfig:         own.serverTLS(),
 		ReadHeaderTimeout: readHeaderTimeout,
 		ReadTimeout:       callTimeout,
 		WriteTimeout:      callTimeout,
@@ -83,21 +78,6 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	<-done
 	return nil
-}
-
-// ReadBundle reads the certificate files beside an agent's configuration.
-func ReadBundle(dir string) (cert.Bundle, error) {
-	var b cert.Bundle
-	for name, into := range map[string]*[]byte{
-		agentconf.CAFile: &b.CAPEM, agentconf.CertFile: &b.CertPEM, agentconf.KeyFile: &b.KeyPEM,
-	} {
-		content, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			return cert.Bundle{}, fmt.Errorf("read agent certificate: %w", err)
-		}
-		*into = content
-	}
-	return b, nil
 }
 
 // Handler is the routes as an HTTP handler, apart from the transport.
@@ -152,7 +132,7 @@ func decode(route Route, w http.ResponseWriter, r *http.Request) (any, error) {
 	if route.Request == nil {
 		return nil, nil
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, cmp.Or(route.MaxBody, maxBody)))
 	if err != nil {
 		return nil, lb.Faultf(lb.KindInvalid, "read body: %v", err)
 	}

@@ -30,7 +30,7 @@ func Files() (map[string][]byte, error) {
 		{"amphora-agent.openapi.json", "Colonnade amphora agent", amphora.Routes(nil)},
 		{"distributor-agent.openapi.json", "Colonnade distributor agent", distributor.Routes(nil)},
 	} {
-		b, err := Document(d.title, d.routes)
+		b, err := Document(d.title, append(d.routes, agentrest.CertificateRoute(nil)))
 		if err != nil {
 			return nil, fmt.Errorf("document of %s: %w", d.title, err)
 		}
