@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 
+	"colonnade/internal/atomicfile"
 	"colonnade/internal/linuxnet"
 	"colonnade/internal/network"
 )
@@ -393,7 +395,8 @@ func (d *Driver) note(file, line string) error {
 	return errors.Join(err, f.Close())
 }
 
-// removeMadeDirs removes them when they are empty; a mount or another's file in them means that they are used.
+// removeMadeDirs removes them when they are empty; a mount or another's file in them means that they are used, and that
+// they are kept in mind for a later call.
 func (d *Driver) removeMadeDirs() error {
 	file := filepath.Join(d.cfg.StateDir, madeDirsFile)
 	b, err := os.ReadFile(file)
@@ -403,8 +406,14 @@ func (d *Driver) removeMadeDirs() error {
 	if err != nil {
 		return err
 	}
+	used := ""
 	for _, dir := range strings.Fields(string(b)) {
-		_ = os.Remove(dir)
+		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			used += dir + "\n"
+		}
+	}
+	if used != "" {
+		return atomicfile.Write(file, []byte(used), 0o600)
 	}
 	return os.Remove(file)
 }

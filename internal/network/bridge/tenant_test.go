@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"net/netip"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
 
 	"colonnade/internal/lb"
 	"colonnade/internal/linuxnet"
@@ -339,6 +341,25 @@ func TestNamespacesBesideIproute2(t *testing.T) {
 		if diff := cmp.Diff([]string{"cnt-other"}, names); diff != "" {
 			t.Error(diff)
 		}
+	})
+	t.Run("another's namespace outlives a first removal: a second one after it leaves nothing", func(t *testing.T) {
+		netns("del", "cnt-other")
+		must(t, unix.Unmount(linuxnet.RunDir, 0))
+		must(t, os.Remove(linuxnet.RunDir))
+		dir := t.TempDir()
+		d, err := bridge.New(bridge.Config{Prefix: bridge.PrefixFor(dir), StateDir: dir, Store: networktest.NewMemory(), RunDir: dir + "/run"})
+		must(t, err)
+		must(t, d.Ensure(ctxFor(t)))
+		netns("add", "cnt-other")
+		must(t, d.Remove(ctxFor(t)))
+		netns("exec", "cnt-other", "true")
+		must(t, d.Ensure(ctxFor(t)))
+		netns("del", "cnt-other")
+		must(t, d.Remove(ctxFor(t)))
+		if diff := snapshot.Diff(empty, picture()); diff != nil {
+			t.Error(strings.Join(diff, "\n"))
+		}
+		netns("add", "cnt-other")
 	})
 	t.Run("the mount is another's: it stays", func(t *testing.T) {
 		before := picture()
