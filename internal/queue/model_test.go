@@ -350,15 +350,17 @@ FROM work_queue`, clock(m.store.Reader())).Scan(m.ctx, &rows))
 
 func (m *model) compare(*rapid.T) {
 	m.step++
-	near := func(real float64, want int64) bool { return real > float64(want)-30*modelSecond && real < float64(want)+modelSecond }
+	near := func(real float64, want int64) bool {
+		return real > float64(want)-30*modelSecond && real < float64(want)+modelSecond
+	}
 	table := m.table()
 	owners := map[string]int{}
 	for p, real := range table {
 		if real.Lease > 0 {
 			owners[p.key]++
 		}
-		want := m.rows[p]
-		if want == nil {
+		want, known := m.rows[p]
+		if !known {
 			m.Fatalf("%v is still there: %+v", p, real)
 		}
 		holder := ""
@@ -410,4 +412,3 @@ func (m *model) drain() {
 		}
 	}
 }
-

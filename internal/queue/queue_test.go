@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -224,6 +225,15 @@ func fail(t *testing.T, open opener) {
 		}
 		due(t, s)
 	}
+	t.Run("keeps what can be kept of any error's text", func(t *testing.T) {
+		h := claim(t, q, lb.WorkWorker)
+		ok(t, q.Fail(ctx, h, errors.New("NUL \x00, half a character \xc3, "+strings.Repeat("é", 600))))
+		want := "NUL , half a character , " + strings.Repeat("é", 487)
+		if r, _ := read(t, s, lb.WorkWorker, "lb0"); r.LastError != want {
+			t.Fatalf("%d bytes: %q", len(r.LastError), r.LastError)
+		}
+		due(t, s)
+	})
 	t.Run("of what was enqueued since starts attempts again but waits", func(t *testing.T) {
 		h := claim(t, q, lb.WorkWorker)
 		ok(t, q.Enqueue(ctx, lb.Wake{Kind: lb.WorkWorker, Key: "lb0"}))

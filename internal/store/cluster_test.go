@@ -135,6 +135,7 @@ func TestFinishDelete(t *testing.T) {
 		settle(t, s, "lb1")
 		acm := claim(t, s, lb.WorkACM, "lb1")
 		ok(t, s.UpdateCluster(ctx, acm.Lease, grow(amp("a1", lb.AmphoraAllocated))))
+		wantFault(t, s.FinishDelete(ctx, acm.Lease), lb.KindConflict, "Invalid state ACTIVE of loadbalancer resource lb1")
 		ok(t, queue.New(s, quiet()).Done(ctx, acm, 0))
 		_, err := s.ChangeTree(ctx, "lb1", "ann", func(tree *lb.Tree) error { return tree.DeleteLoadBalancer(false) })
 		wantFault(t, err, lb.KindInvalid, "Validation failure: Cannot delete Load Balancer lb1 - it has children")

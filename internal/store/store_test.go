@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,11 +39,12 @@ func wantKind(t *testing.T, err error, kind lb.Kind) {
 	}
 }
 
-func wantFault(t *testing.T, err error, kind lb.Kind, text string) {
+// wantFault wants a fault of this kind that says one of these texts.
+func wantFault(t *testing.T, err error, kind lb.Kind, texts ...string) {
 	t.Helper()
 	wantKind(t, err, kind)
-	if err.Error() != text {
-		t.Fatalf("fault says %q, want %q", err, text)
+	if !slices.Contains(texts, err.Error()) {
+		t.Fatalf("fault says %q, want %q", err, texts)
 	}
 }
 
