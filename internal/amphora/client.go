@@ -2,7 +2,6 @@ package amphora
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -75,16 +74,6 @@ func (c *Client) do(ctx context.Context, limit time.Duration, amp lb.Amphora, me
 	return nil
 }
 
-// kindOf is the way back from the server's table of kinds.
-var kindOf = map[int]lb.Kind{
-	http.StatusBadRequest:         lb.KindInvalid,
-	http.StatusForbidden:          lb.KindForbidden,
-	http.StatusNotFound:           lb.KindNotFound,
-	http.StatusConflict:           lb.KindConflict,
-	http.StatusNotImplemented:     lb.KindUnsupported,
-	http.StatusServiceUnavailable: lb.KindUnavailable,
-}
-
 // typed makes the error again that the agent answered with.
 func typed(err error) error {
 	if refused, ok := agentrest.As[RefusedError](err, http.StatusBadRequest, "problems"); ok {
@@ -93,11 +82,5 @@ func typed(err error) error {
 	if stale, ok := agentrest.As[distributor.StaleError](err, http.StatusConflict, "applied"); ok {
 		return stale
 	}
-	var se *agentrest.StatusError
-	if errors.As(err, &se) {
-		if kind, ok := kindOf[se.Status]; ok {
-			return lb.Faultf(kind, "%s", se.Text)
-		}
-	}
-	return err
+	return agentrest.Fault(err)
 }

@@ -2,7 +2,6 @@ package distributor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -84,16 +83,6 @@ func (c *Client) do(ctx context.Context, d lb.Distributor, method, path string, 
 	return nil
 }
 
-// kindOf is the way back from the server's table of kinds.
-var kindOf = map[int]lb.Kind{
-	http.StatusBadRequest:         lb.KindInvalid,
-	http.StatusForbidden:          lb.KindForbidden,
-	http.StatusNotFound:           lb.KindNotFound,
-	http.StatusConflict:           lb.KindConflict,
-	http.StatusNotImplemented:     lb.KindUnsupported,
-	http.StatusServiceUnavailable: lb.KindUnavailable,
-}
-
 // typed makes the error again that the agent answered with.
 func typed(err error) error {
 	if swaps, ok := agentrest.As[SwapsError](err, http.StatusConflict, "swaps"); ok {
@@ -102,11 +91,5 @@ func typed(err error) error {
 	if stale, ok := agentrest.As[StaleError](err, http.StatusConflict, "applied"); ok {
 		return stale
 	}
-	var se *agentrest.StatusError
-	if errors.As(err, &se) {
-		if kind, ok := kindOf[se.Status]; ok {
-			return lb.Faultf(kind, "%s", se.Text)
-		}
-	}
-	return err
+	return agentrest.Fault(err)
 }
