@@ -180,6 +180,39 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
+// TestMembersReplaced has members come back behind another MAC that nobody announces.
+func TestMembersReplaced(t *testing.T) {
+	w := newWorld(t)
+	w.put(document(1))
+	_, err := w.a.PutTable(t.Context(), table(1, false))
+	must(t, err)
+	_, err = w.get()
+	must(t, err)
+	sw, err := linuxnet.Open(w.sw)
+	must(t, err)
+	defer sw.Close()
+	members, err := linuxnet.Open(w.members)
+	must(t, err)
+	defer members.Close()
+	must(t, sw.DeleteLink("members"))
+	must(t, sw.AddVeth(linuxnet.VethEnd{Name: "members"}, linuxnet.VethEnd{Name: "m0", MAC: net.HardwareAddr{2, 0xc0, 0, 0, 0, 0x61}}, w.members))
+	must(t, sw.AttachToBridge("members", "br-be", linuxnet.BridgePort{Learning: true, Flood: true}))
+	must(t, sw.SetUp("members"))
+	for _, a := range []string{"198.18.2.1/24", "198.18.2.2/24"} {
+		must(t, members.EnsureAddress("m0", netip.MustParsePrefix(a)))
+	}
+	must(t, members.SetUp("m0"))
+	// By the kernel's defaults it is 20 s and more.
+	eventually(t, "members answer at their new MAC", func() bool {
+		seen := map[string]bool{}
+		for range 4 {
+			body, err := w.get()
+			seen[body] = err == nil
+		}
+		return seen["1 198.18.1.50"] && seen["2 198.18.1.50"]
+	})
+}
+
 func TestPortsComeAndGo(t *testing.T) {
 	w := newWorld(t)
 	alone := document(1)

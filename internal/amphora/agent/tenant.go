@@ -214,7 +214,30 @@ func (t tenant) bringIn(h *linuxnet.Handle, p amphora.Port, name string, l layou
 			return err
 		}
 	}
+	if err := t.doubtNeighbours(name); err != nil {
+		return err
+	}
 	return h.SetUp(name)
+}
+
+// doubtNeighbours has a port find out within some 6 s that an address is at another MAC now. A member that was replaced
+// need not announce itself, and the kernel's defaults believe what they know for up to 45 s, then ask the MAC that is gone
+// for 8 s more; all that while the member answers and counts as down.
+func (t tenant) doubtNeighbours(device string) error {
+	for _, family := range []string{"ipv4", "ipv6"} {
+		for _, s := range [][2]string{
+			{"base_reachable_time_ms", "3000"}, // believed for half to one and a half of it; traffic that flows confirms
+			{"delay_first_probe_time", "1"},
+			{"ucast_solicit", "2"},
+			{"retrans_time_ms", "500"},
+		} {
+			err := linuxnet.SetSysctl(t.path, "net."+family+".neigh."+device+"."+s[0], s[1])
+			if err != nil && (family == "ipv4" || !errors.Is(err, linuxnet.ErrNotFound)) {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // fetch moves a port from the agent's own namespace into the tenant's.
