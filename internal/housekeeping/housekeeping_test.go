@@ -122,3 +122,155 @@ func TestSweep(t *testing.T) {
 		}
 	})
 }
+
+// crashes is a reality in which housekeeping dies at its nth change, before or after it took effect.
+type crashes struct {
+	*reality
+	at    int
+	after bool
+	n     int
+}
+
+type death struct{}
+
+func (c *crashes) change(f func() error) error {
+	c.n++
+	if c.n == c.at && !c.after {
+		panic(death{})
+	}
+	err := f()
+	if c.n == c.at {
+		panic(death{})
+	}
+	return err
+}
+
+type crashingInstances struct {
+	instances
+	c *crashes
+}
+
+func (i crashingInstances) Delete(ctx context.Context, id string) error {
+	timed(ctx)
+	return i.c.change(func() error { return i.instances.Delete(ctx, id) })
+}
+
+type crashingPorts struct {
+	ports
+	c *crashes
+}
+
+func (p crashingPorts) DeletePort(ctx context.Context, id string) error {
+	timed(ctx)
+	return p.c.change(func() error { return p.ports.DeletePort(ctx, id) })
+}
+
+func timed(ctx context.Context) {
+	if _, ok := ctx.Deadline(); !ok {
+		panic("a call without a deadline")
+	}
+}
+
+func TestCrash(t *testing.T) {
+	for at := range 6 {
+		for _, after := range []bool{false, true} {
+			now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+			r := &crashes{at: at + 1, after: after, reality: &reality{instances: []string{"a1", "o1", "o2"}, ports: []network.Port{
+				{ID: "kept", Purpose: network.PurposeFrontEnd, OwnerID: "a1"}, {ID: "p1", Purpose: network.PurposeFrontEnd, OwnerID: "o1"},
+				{ID: "p2", Purpose: network.PurposeVIP, OwnerID: "lb0"},
+			}}}
+			started := func() *housekeeping.Role {
+				return housekeeping.New(housekeeping.Deps{
+					Store: rows{}, Compute: crashingInstances{instances{r: r.reality}, r}, Network: crashingPorts{ports{r: r.reality}, r}, Now: func() time.Time { return now },
+				})
+			}
+			h := started()
+			for range 8 {
+				func() {
+					defer func() {
+						if p := recover(); p != nil {
+							if p != (death{}) {
+								t.Fatal(p)
+							}
+							h = started()
+						}
+					}()
+					if err := h.Sweep(t.Context()); err != nil {
+						t.Error(err)
+					}
+				}()
+				now = now.Add(housekeeping.DefaultMinAge)
+			}
+			if d := cmp.Diff([]string{"a1"}, r.instances); d != "" || len(r.ports) != 1 {
+				t.Errorf("crash at change %d, after it %v: %s, ports %v", at+1, after, d, r.ports)
+			}
+		}
+	}
+}
+
+// stuck is an instance that cannot be removed.
+type stuck struct{ instances }
+
+func (s stuck) Delete(ctx context.Context, id string) error {
+	if id == "o1" {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return s.instances.Delete(ctx, id)
+}
+
+func TestOneHangs(t *testing.T) {
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	r := &reality{instances: []string{"a1", "o1", "o2"}}
+	h := housekeeping.New(housekeeping.Deps{
+		Store: rows{}, Compute: stuck{instances{r: r}}, Network: ports{r: r}, Now: func() time.Time { return now }, CallTimeout: 20 * time.Millisecond,
+	})
+	if err := h.Sweep(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(housekeeping.DefaultMinAge)
+	if err := h.Sweep(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error %v", err)
+	}
+	if d := cmp.Diff([]string{"a1", "o1"}, r.instances); d != "" {
+		t.Errorf("the others: %s", d)
+	}
+}
+
+type forgetful struct {
+	rows
+	before []time.Time
+	err    error
+}
+
+func (f *forgetful) Purge(ctx context.Context, before time.Time) (int, error) {
+	timed(ctx)
+	f.before = append(f.before, before)
+	return 3, f.err
+}
+
+func TestPurge(t *testing.T) {
+	start := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	now := start
+	s := &forgetful{err: errors.New("database away")}
+	h := housekeeping.New(housekeeping.Deps{Store: s, KeepDeleted: 24 * time.Hour, Now: func() time.Time { return now }})
+	if err := h.Purge(t.Context()); err == nil {
+		t.Error("no error")
+	}
+	s.err = nil
+	for range 5 { // tried again at once, and not again before an hour has passed
+		if err := h.Purge(t.Context()); err != nil {
+			t.Error(err)
+		}
+		now = now.Add(20 * time.Minute)
+	}
+	want := []time.Time{start.Add(-24 * time.Hour), start.Add(-24 * time.Hour), start.Add(time.Hour - 24*time.Hour)}
+	if d := cmp.Diff(want, s.before); d != "" {
+		t.Error(d)
+	}
+	t.Run("a store that cannot forget is left alone", func(t *testing.T) {
+		if err := housekeeping.New(housekeeping.Deps{Store: rows{}}).Purge(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
