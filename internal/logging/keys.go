@@ -25,6 +25,7 @@ var Keys = map[string]string{
 	"lived":          "how long a process lived",
 	"method":         "of an HTTP request",
 	"namespace":      "name of a network namespace",
+	"not_after":      "end of a certificate",
 	"owner_id":       "of a port",
 	"path":           "of an HTTP request",
 	"pause":          "until the next start",
