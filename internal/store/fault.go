@@ -80,6 +80,8 @@ func outage(err error) string {
 		return "The database is busy."
 	case errors.Is(err, context.DeadlineExceeded):
 		return "The database did not answer in time."
+	case pg == "25P03": // idle_in_transaction_session_timeout: this process was stopped meanwhile
+		return "The database has ended a transaction that stood still."
 	// Classes 08: connection lost, 57P: the server is stopping or starting; 53300: it has no connection to give.
 	case strings.HasPrefix(pg, "08"), strings.HasPrefix(pg, "57P"), pg == "53300", errors.As(err, &connect), errors.As(err, &network),
 		errors.Is(err, driver.ErrBadConn), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), pgconn.SafeToRetry(err):

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/uptrace/bun"
@@ -18,9 +19,14 @@ var migrations embed.FS
 // migrationLock is what processes that start at once exclude each other by on PostgreSQL.
 const migrationLock = 0x636f6c6f6e6e // "colonn"
 
+// migrationTimeout bounds all migrations of a start, and the wait for a process that makes them.
+const migrationTimeout = 10 * time.Minute
+
 // migrate brings the schema to the newest version. Each migration is a transaction; those applied are in
 // goose_db_version. There is no way back: a program that meets a schema newer than its own refuses to work with it.
 func migrate(ctx context.Context, db *bun.DB) error {
+	ctx, cancel := context.WithTimeout(ctx, migrationTimeout)
+	defer cancel()
 	dir, kind := "sqlite", goose.DialectSQLite3
 	if db.Dialect().Name() == dialect.PG {
 		dir, kind = "postgres", goose.DialectPostgres
@@ -56,7 +62,7 @@ func migrate(ctx context.Context, db *bun.DB) error {
 }
 
 func up(ctx context.Context, p *goose.Provider) error {
-	return retry(ctx, func(ctx context.Context) error {
+	return retryFor(ctx, migrationTimeout, func(ctx context.Context) error {
 		if _, err := p.Up(ctx); err != nil {
 			return err
 		}

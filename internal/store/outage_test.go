@@ -258,6 +258,24 @@ func TestPostgresGoesAway(t *testing.T) {
 	}
 }
 
+// TestStalledProcessInATransaction stops in the middle of a transaction: PostgreSQL gives its locks to the others, and
+// what it wanted to write is not kept.
+func TestStalledProcessInATransaction(t *testing.T) {
+	dsn := storetest.Postgres(t)
+	s := storetest.Open(t, dsn)
+	create(t, s, "lb1")
+	stalled := storetest.Open(t, dsn+"&idle_in_transaction_session_timeout=200")
+	_, err := stalled.ChangeTree(t.Context(), "lb1", "ann", func(tree *lb.Tree) error {
+		_, err := s.ChangeTree(t.Context(), "lb1", "bob", rename("bob"))
+		ok(t, err)
+		return rename("ann")(tree)
+	})
+	wantFault(t, unwrapFault(err), lb.KindUnavailable, "The database has ended a transaction that stood still.", "The database cannot be reached.")
+	if tree, err := s.Tree(t.Context(), "lb1"); err != nil || tree.LoadBalancer.Name != "bob" {
+		t.Fatal(tree.LoadBalancer.Name, err)
+	}
+}
+
 // unwrapFault is the fault in an error's chain.
 func unwrapFault(err error) error {
 	var f *lb.Fault

@@ -17,10 +17,15 @@ const (
 	longestPause = 100 * time.Millisecond
 )
 
-// retry runs f, and again while the database asks for that: after a deadlock or serialization failure on PostgreSQL,
-// while another process holds the file on SQLite. It ends with the context, or after operationTimeout.
+// retry runs f within operationTimeout.
 func retry(ctx context.Context, f func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, operationTimeout)
+	return retryFor(ctx, operationTimeout, f)
+}
+
+// retryFor runs f, and again while the database asks for that: after a deadlock or serialization failure on PostgreSQL,
+// while another process holds the file on SQLite. It ends with the context, or after that time.
+func retryFor(ctx context.Context, most time.Duration, f func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	pause := longestPause / 100
 	for {
