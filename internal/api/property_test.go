@@ -2,7 +2,9 @@ package api_test
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -176,6 +178,13 @@ func (c *caller) request(t *rapid.T) (method, path, body string) {
 
 // No sequence of valid and invalid calls breaks a tree or makes the API fail, and a refused call changes nothing.
 func TestNoSequenceOfCallsBreaksATree(t *testing.T) {
+	long := os.Getenv("COLONNADE_LONG") != ""
+	if given := flag.Lookup("rapid.checks"); !long && given.Value.String() == given.DefValue {
+		if err := given.Value.Set("40"); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = given.Value.Set(given.DefValue) })
+	}
 	for _, accept := range []bool{false, true} {
 		t.Run(fmt.Sprintf("accept while pending %v", accept), func(t *testing.T) {
 			settings := api.DefaultSettings()
@@ -237,7 +246,7 @@ func TestNoSequenceOfCallsBreaksATree(t *testing.T) {
 				}
 			})
 			for _, want := range []string{"POST tree 201", "POST 201", "POST 400", "POST 501", "PUT 200", "PUT 202", "POST 409", "PUT 400", "PUT 404", "DELETE 204", "GET 200", "GET 404"} {
-				if answers[want] == 0 {
+				if long && answers[want] == 0 { // few calls may miss one
 					t.Errorf("never answered %s: %v", want, answers)
 				}
 			}
