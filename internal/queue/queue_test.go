@@ -435,7 +435,7 @@ func run(t *testing.T, open opener) {
 	})
 	t.Run("renews the lease", func(t *testing.T) {
 		s := open(t, 1)
-		q := queue.New(s, quiet(), queue.WithLease(200*time.Millisecond))
+		q := queue.New(s, quiet(), queue.WithLease(2*time.Second))
 		ran, end := make(chan lb.Lease, 9), make(chan error, 1)
 		release := make(chan struct{})
 		start(t, q, func(ctx context.Context, l lb.Lease) (time.Duration, error) {
@@ -450,7 +450,7 @@ func run(t *testing.T, open opener) {
 		ok(t, q.Enqueue(t.Context(), wake))
 		soon(t, ran)
 		first := leaseUntil(t, s)
-		for deadline := time.Now().Add(10 * time.Second); leaseUntil(t, s) < first+400 && time.Now().Before(deadline); {
+		for deadline := time.Now().Add(10 * time.Second); leaseUntil(t, s) < first+1000 && time.Now().Before(deadline); {
 			wantNone(t, q, lb.WorkACM)
 		}
 		close(release)
