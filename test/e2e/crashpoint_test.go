@@ -21,8 +21,6 @@ import (
 	"colonnade/internal/api/wire"
 	"colonnade/internal/client"
 	"colonnade/internal/cluster"
-	"colonnade/internal/health"
-	"colonnade/internal/linuxnet"
 	"colonnade/internal/network"
 	"colonnade/internal/stage"
 	"colonnade/internal/traffic"
@@ -193,6 +191,9 @@ var passes = map[string][]string{
 	"distributor.mark-ready": {"create", "death of the distributor"},
 	"distributor.replace":    {"death of the distributor"},
 	"distributor.retire":     {"delete"},
+
+	"acm.renew-certificate":         nil, // TestCrashWhileCertificatesAreRenewed
+	"distributor.renew-certificate": nil,
 
 	// What housekeeping removes has been without a row for minutes; internal/housekeeping ends it at these points.
 	"housekeeping.purge":           nil,
@@ -540,47 +541,31 @@ func TestCrashUnderTheGuard(t *testing.T) {
 	must(t, err)
 	for _, phase := range []string{"before", "acted", "recorded"} {
 		t.Run("acm.hold-back."+phase, func(t *testing.T) {
-			var asleep []string
+			holders := map[*play]string{}
+			var ports []string
 			for _, p := range plays[:2] {
 				p.T = t
+				holder, _ := p.view().At(0)
+				holders[p] = holder.ID
 				for _, a := range p.view().Amphorae {
-					asleep = append(asleep, a.ID)
+					ports = append(ports, cluster.PortID(a.ID, network.PurposeManagement))
 				}
 			}
-			haproxy := func(sig syscall.Signal) {
-				for _, id := range asleep {
-					_, err := s.Signal(within(t, time.Minute), id, "haproxy", sig)
-					must(t, err)
-				}
-			}
-			// First the management network is away, which alone is no reason to replace anybody.
 			reached := armed(t, s, "acm.hold-back."+phase)
-			for _, id := range asleep {
-				must(t, s.CutLink(cluster.PortID(id, network.PurposeManagement)))
+			for _, port := range ports { // the management network is away; traffic is not
+				must(t, s.CutLink(port))
 			}
-			pass(t, 2*health.SilentAfter)
-			haproxy(syscall.SIGSTOP)
 			awaitCrash(t, reached, time.Minute)
-			restarted(t, s)
-			pass(t, 5*time.Second) // it looks around
-			instances, err := s.Inventory(within(t, time.Minute))
-			must(t, err)
-			if got, want := instances["instance amphora running"], whole["instance amphora running"]; got != want {
-				t.Errorf("%d amphorae run, want all %d", got, want)
-			}
-			haproxy(syscall.SIGCONT)
-			sw, err := linuxnet.Open(linuxnet.Path(s.Prefix() + "-switch"))
-			must(t, err)
-			defer sw.Close()
-			for _, id := range asleep {
-				link, err := s.PortLink(cluster.PortID(id, network.PurposeManagement))
-				must(t, err)
-				must(t, sw.SetUp(link))
-			}
+			restarted(t, s) // which mends the links
 			for _, p := range plays {
 				p.T = t
 				p.whole()
 				p.statuses()
+			}
+			for p, id := range holders {
+				if holder, _ := p.view().At(0); holder.ID != id {
+					t.Errorf("position 0 went from %s, who served all the time, to %s", id, holder.ID)
+				}
 			}
 			inventory(t, s, whole)
 		})
