@@ -176,7 +176,8 @@ func TestCrash(t *testing.T) {
 		for _, after := range []bool{false, true} {
 			now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 			r := &crashes{at: at + 1, after: after, reality: &reality{instances: []string{"a1", "o1", "o2"}, ports: []network.Port{
-				{ID: "kept", Purpose: network.PurposeFrontEnd, OwnerID: "a1"}, {ID: "p1", Purpose: network.PurposeFrontEnd, OwnerID: "o1"},
+				{ID: "kept", Purpose: network.PurposeFrontEnd, OwnerID: "a1"},
+				{ID: "p1", Purpose: network.PurposeFrontEnd, OwnerID: "o1"},
 				{ID: "p2", Purpose: network.PurposeVIP, OwnerID: "lb0"},
 			}}}
 			started := func() *housekeeping.Role {

@@ -13,6 +13,8 @@ import (
 type View struct {
 	Reports []health.AmphoraReport // of amphorae that hold a position and live
 	Cluster lb.OperatingStatus
+	// Revision is the configuration that the tree shows. A report of an older one knows nothing of new listeners.
+	Revision int64
 	// Created is false until the load balancer has served for the first time: until then everything is OFFLINE.
 	Created bool
 }
@@ -23,7 +25,8 @@ type View struct {
 //     that no amphora reports is OFFLINE unless nothing checks it. With weight 0 it is DRAINING.
 //   - A pool that no listener uses, or a disabled one, is OFFLINE. It is ERROR when all its enabled members are, DEGRADED
 //     when one is or when one amphora does not reach one, else ONLINE.
-//   - A listener is DEGRADED when one amphora runs it at its limit or does not run it, ERROR when none runs it.
+//   - A listener is DEGRADED when one amphora runs it at its limit or does not run it, ERROR when none runs it. Amphorae
+//     that have not said that they run the present configuration do not count; if all are so, it stays as it was.
 //   - The load balancer is ERROR when its cluster is DOWN, a pool in use is ERROR or a listener is; DEGRADED when any of
 //     these is DEGRADED or one has a member in ERROR; else ONLINE.
 //   - What is switched off is OFFLINE, and so is all below a load balancer that is.
@@ -82,17 +85,21 @@ func listenerStatus(l lb.Listener, v View) lb.OperatingStatus {
 	if !l.Enabled || l.ProvisioningStatus == lb.PendingCreate {
 		return lb.Offline
 	}
-	running, full := 0, false
+	running, missing, full := 0, 0, false
 	for _, r := range v.Reports {
 		if at, ok := r.Listeners[l.ID]; ok {
 			running++
 			full = full || at
+		} else if r.DocumentApplied.Revision >= v.Revision {
+			missing++
 		}
 	}
 	switch {
+	case running == 0 && missing == 0 && len(v.Reports) > 0:
+		return l.OperatingStatus // nobody has had time to say
 	case running == 0:
 		return lb.OperatingErr
-	case full || running < len(v.Reports):
+	case full || missing > 0:
 		return lb.Degraded
 	}
 	return lb.Online
@@ -149,6 +156,8 @@ func memberStatus(m lb.Member, monitor *lb.HealthMonitor, v View, inUse bool) (s
 	switch {
 	case up+down > 0 && down >= up:
 		return lb.OperatingErr, up > 0
+	case up > 0 && m.Weight == 0:
+		return lb.Draining, down > 0
 	case up > 0:
 		return lb.Online, down > 0
 	case counts[lb.Draining] > 0:
@@ -181,7 +190,7 @@ func memberState(s string) lb.OperatingStatus {
 
 // viewOf reads the reports of the amphorae that serve.
 func viewOf(s lb.ClusterState) View {
-	v := View{Cluster: s.Cluster.OperatingStatus, Created: s.Cluster.ProvisioningStatus == lb.Active}
+	v := View{Cluster: s.Cluster.OperatingStatus, Revision: s.LoadBalancer.Revision, Created: s.Cluster.ProvisioningStatus == lb.Active}
 	for _, a := range s.Amphorae {
 		h := s.Health[a.ID]
 		if !serves(a) || h.State != lb.HealthAlive {

@@ -32,7 +32,6 @@ const crashSample = 45 * time.Second
 // operation is something that makes the control plane pass crash points. It begins and ends with a whole load balancer
 // or with none.
 type operation struct {
-	name        string
 	fromNothing bool
 	toNothing   bool
 	slow        bool // not in the sample
@@ -315,7 +314,7 @@ func TestCrashAtEveryPoint(t *testing.T) {
 		slices.SortStableFunc(all, func(a, b trial) int { return cmp.Compare(a.point, b.point) })
 	} else {
 		all = slices.DeleteFunc(all, func(x trial) bool { return operations[x.operation].slow })
-		seed := uint64(time.Now().Unix() / 86400) //nolint:gosec // a day
+		seed := uint64(time.Now().Unix() / 86400)
 		if text := os.Getenv("COLONNADE_SEED"); text != "" {
 			seed, err = strconv.ParseUint(text, 10, 64)
 			must(t, err)
