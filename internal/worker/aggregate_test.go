@@ -42,6 +42,13 @@ func TestOperate(t *testing.T) {
 		{"a listener full on one amphora", []health.AmphoraReport{report("UP", "UP"), full}, lb.Online, nil, want{lb.Degraded, lb.Degraded, lb.Online, lb.Online, lb.Online}},
 		{"a listener that nobody runs", []health.AmphoraReport{none}, lb.Online, nil, want{lb.OperatingErr, lb.OperatingErr, lb.Online, lb.Online, lb.Online}},
 		{"weight 0 drains, no check is no monitor", []health.AmphoraReport{report("DRAIN", "no check")}, lb.Online, nil, want{lb.Online, lb.Online, lb.Online, lb.Draining, lb.NoMonitor}},
+		{"a member that is UP with weight 0 drains", []health.AmphoraReport{report("UP", "UP")}, lb.Online, func(t *lb.Tree) { t.Pools[0].Members[0].Weight = 0 }, want{lb.Online, lb.Online, lb.Online, lb.Draining, lb.Online}},
+		{"a listener that is too new to be reported stays as it was", []health.AmphoraReport{none, none}, lb.Online, func(t *lb.Tree) {
+			t.LoadBalancer.Revision, t.Listeners[0].OperatingStatus = 1, lb.Offline
+		}, want{lb.Online, lb.Offline, lb.Online, lb.Online, lb.Online}},
+		{"a listener that some could not report yet is ONLINE by the others", []health.AmphoraReport{report("UP", "UP"), none}, lb.Online, func(t *lb.Tree) {
+			t.LoadBalancer.Revision = 1
+		}, want{lb.Online, lb.Online, lb.Online, lb.Online, lb.Online}},
 		{"a disabled member is offline and degrades nothing", []health.AmphoraReport{report("UP", "MAINT")}, lb.Online, func(t *lb.Tree) { t.Pools[0].Members[1].Enabled = false }, want{lb.Online, lb.Online, lb.Online, lb.Online, lb.Offline}},
 		{"a disabled load balancer is offline", []health.AmphoraReport{report("UP", "UP")}, lb.Online, func(t *lb.Tree) { t.LoadBalancer.Enabled = false }, want{lb.Offline, lb.Offline, lb.Offline, lb.Offline, lb.Offline}},
 		{"a pool that nothing uses is offline", []health.AmphoraReport{report("", "")}, lb.Online, func(t *lb.Tree) { t.Listeners[0].DefaultPoolID = "" }, want{lb.Online, lb.Online, lb.Offline, lb.Offline, lb.Offline}},
@@ -52,13 +59,13 @@ func TestOperate(t *testing.T) {
 				LoadBalancer: lb.LoadBalancer{Enabled: true, ProvisioningStatus: lb.Active},
 				Listeners:    []lb.Listener{{ID: "li", Enabled: true, DefaultPoolID: "p", ProvisioningStatus: lb.Active}},
 				Pools: []lb.Pool{{ID: "p", Enabled: true, HealthMonitor: &lb.HealthMonitor{Enabled: true}, Members: []lb.Member{
-					{ID: "m1", Enabled: true, OperatingStatus: lb.Offline}, {ID: "m2", Enabled: true, OperatingStatus: lb.Offline},
+					{ID: "m1", Enabled: true, Weight: 1, OperatingStatus: lb.Offline}, {ID: "m2", Enabled: true, Weight: 1, OperatingStatus: lb.Offline},
 				}}},
 			}
 			if c.change != nil {
 				c.change(&tree)
 			}
-			worker.Operate(&tree, worker.View{Reports: c.reports, Cluster: c.cluster, Created: true})
+			worker.Operate(&tree, worker.View{Reports: c.reports, Cluster: c.cluster, Revision: tree.LoadBalancer.Revision, Created: true})
 			p := tree.Pools[0]
 			got := want{tree.LoadBalancer.OperatingStatus, tree.Listeners[0].OperatingStatus, p.OperatingStatus, p.Members[0].OperatingStatus, p.Members[1].OperatingStatus}
 			if d := cmp.Diff(c.want, got); d != "" {

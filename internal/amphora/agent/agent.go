@@ -230,6 +230,8 @@ func (a *Agent) PutDocument(ctx context.Context, d amphora.Desired) (amphora.Sta
 		a.log.WarnContext(ctx, "former ports not removed", "error", err)
 	}
 	a.log.InfoContext(ctx, "document applied", "revision", d.Revision, "listeners", len(d.Listeners))
+	// Whoever hears that the document runs hears of its listeners too.
+	a.observe(ctx)
 	a.kick()
 	return a.Status(), nil
 }
