@@ -88,9 +88,10 @@ func roleWorker(_ context.Context, p *controlPlane) ([]runner, error) {
 func roleACM(_ context.Context, p *controlPlane) ([]runner, error) {
 	spec := cluster.DefaultSpec(p.compute.BuildBudget())
 	spec.DrainDeadline = time.Duration(p.conf.Cluster.DrainTimeout)
+	spec.CertificateValidity = time.Duration(p.conf.Cluster.CertificateValidity)
 	deps := cluster.Deps{
 		Store: p.store, Amphorae: amphora.NewClient(p.agents), Distributors: distributor.NewClient(p.agents),
-		Compute: p.compute, Network: p.network, Issuer: p.ca, Fleet: cluster.FleetOf(p.store),
+		Compute: p.compute, Network: p.network, Issuer: p.ca, Certificates: p.agents, Fleet: cluster.FleetOf(p.store),
 		HeartbeatTargets: p.network.HeartbeatTargets(), Spec: spec, Now: time.Now, Log: p.log, Observe: p.metrics.Cluster(),
 	}
 	p.metrics.Work()

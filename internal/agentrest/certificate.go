@@ -171,19 +171,15 @@ func same(a, b cert.Bundle) bool {
 // ReadBundle reads an agent's certificate: the last that was sent or, when there is none or it cannot be used or is
 // valid for a shorter time, the one that the compute driver put beside the configuration.
 func ReadBundle(dir string) (cert.Bundle, error) {
+	first, firstErr := readFirst(dir)
 	renewed, renewedUntil, renewedErr := readRenewed(dir)
-	first, err := readFirst(dir)
-	if err != nil {
-		if renewedErr == nil {
-			return renewed, nil
-		}
-		return cert.Bundle{}, err
-	}
 	if renewedErr != nil {
-		return first, nil
+		return first, firstErr
 	}
-	if until, err := cert.Expiry(first); err == nil && until.After(renewedUntil) {
-		return first, nil
+	if firstErr == nil {
+		if until, err := cert.Expiry(first); err == nil && until.After(renewedUntil) {
+			return first, nil
+		}
 	}
 	return renewed, nil
 }

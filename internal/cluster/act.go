@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,6 +112,9 @@ func (r *run) act(ctx context.Context, state lb.ClusterState, steps []Step) erro
 				return
 			}
 			r.failed[s.Act] = true
+			if s.Name == ActRenew {
+				return // has a backoff of its own
+			}
 			if stale := (*distributor.StaleError)(nil); errors.As(err, &stale) && stale.Applied.Epoch > r.lease.Epoch {
 				fenced = fmt.Errorf("%s of %s: %w", s.Name, r.lease.Key, lb.ErrFenced)
 			}
@@ -161,6 +165,8 @@ func (r *run) do(ctx context.Context, state lb.ClusterState, s Step) (func(*lb.C
 		return nil, r.register(ctx, state)
 	case ActUnplugVIP:
 		return nil, r.unplugVIP(ctx, state)
+	case ActRenew:
+		return r.renew(ctx, amp)
 	}
 	return nil, fmt.Errorf("%s: is no act", s.Name)
 }
@@ -240,7 +246,7 @@ func reason(state *lb.ClusterState, id, text string) []lb.Event {
 
 // instance describes an agent's instance with its certificate.
 func instance(d Deps, role cert.Role, id, heartbeatKey string, management network.Port) (compute.Spec, time.Time, error) {
-	bundle, err := d.Issuer.Issue(cert.Identity{Role: role, ID: id}, []net.IP{net.ParseIP(management.Address)}, cert.LeafValidity)
+	bundle, err := d.Issuer.Issue(cert.Identity{Role: role, ID: id}, []net.IP{net.ParseIP(management.Address)}, cmp.Or(d.Spec.CertificateValidity, cert.LeafValidity))
 	if err != nil {
 		return compute.Spec{}, time.Time{}, fmt.Errorf("issue certificate: %w", err)
 	}
@@ -267,6 +273,7 @@ func (r *run) delete(ctx context.Context, state lb.ClusterState, amp lb.Amphora)
 	delete(r.suspects, amp.ID)
 	delete(r.refusers, amp.ID)
 	r.Actor.mu.Unlock()
+	r.renewals.forget(amp.ID)
 	r.Log.InfoContext(ctx, "amphora deleted", "lb_id", r.lease.Key, "amphora_id", amp.ID, "reason", amp.StatusReason)
 	return func(now *lb.ClusterState) []lb.Event {
 		for i := range now.Amphorae {

@@ -35,6 +35,7 @@ type Deps struct {
 	Compute      compute.Driver
 	Network      network.Driver
 	Issuer       Issuer
+	Certificates CertificateAgent // nil: certificates are not renewed
 	// Fleet counts all amphorae for the guard against mass failure; nil switches the guard off.
 	Fleet func(ctx context.Context) (Fleet, error)
 	// HeartbeatTargets are the addresses of all health roles.
@@ -60,6 +61,9 @@ func (d Deps) filled() Deps {
 	}
 	if d.Spec == (Spec{}) {
 		d.Spec = DefaultSpec(d.Compute.BuildBudget())
+	}
+	if d.Certificates == nil {
+		d.Spec.CertificateValidity = 0
 	}
 	if d.ActTimeout <= 0 {
 		d.ActTimeout = actTimeout
@@ -102,6 +106,8 @@ type Actor struct {
 	// suspects and refusers remember since when, by amphora id. Lost with the process, they only begin again.
 	suspects map[string]time.Time
 	refusers map[string]time.Time
+
+	renewals renewals
 }
 
 // NewActor makes the reconciler of WorkACM.
@@ -280,7 +286,7 @@ func (r *run) observe(state lb.ClusterState) Observed {
 				f.Status = nil // its count is of before its rows moved
 			}
 		}
-		f.Table = max(f.Table, r.tables[a.ID])
+		f.Table, f.RenewAfter = max(f.Table, r.tables[a.ID]), r.renewals.backoff(a.ID)
 		if !f.Silent && !f.Down && !f.ProbeSilent && (!f.Asked || f.Reachable) {
 			delete(r.suspects, a.ID)
 		} else if r.suspects[a.ID].IsZero() {

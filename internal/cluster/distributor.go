@@ -19,18 +19,22 @@ const distributorLook = time.Second
 // distributorStep names what is done to a distributor.
 type distributorStep string
 
-// Steps of a distributor. All but build and delete change its row only.
+// Steps of a distributor. All but build, delete and renew change its row only.
 const (
+	distributorKey     distributorStep = "make key"
 	distributorBuild   distributorStep = "build"
 	distributorReady   distributorStep = "mark ready"
 	distributorReplace distributorStep = "replace" // to be built anew under its own id
 	distributorRetire  distributorStep = "retire"
 	distributorDelete  distributorStep = "delete"
+	distributorRenew   distributorStep = "renew certificate"
 )
 
 // DistributorReconciler builds, heals and removes distributors: WorkDistributor in the queue.
 type DistributorReconciler struct {
 	Deps
+
+	renewals renewals
 }
 
 // NewDistributorReconciler makes the reconciler of WorkDistributor.
@@ -74,6 +78,8 @@ func (r *DistributorReconciler) step(ctx context.Context, lease lb.Lease, d lb.D
 		return 0, false, r.row(ctx, lease, d, distributorRetire, "distributor to be deleted", "no cluster needs it", nil, func(d *lb.Distributor) {
 			d.Status = lb.AmphoraPendingDelete
 		})
+	case d.Status == lb.AmphoraPendingCreate && d.HeartbeatKey == "":
+		return 0, false, r.row(ctx, lease, d, distributorKey, "", "", nil, func(d *lb.Distributor) { d.HeartbeatKey = randomHex(32) })
 	case d.Status == lb.AmphoraPendingCreate:
 		return 0, false, r.build(ctx, lease, d)
 	case d.Status == lb.AmphoraBooting:
@@ -96,7 +102,8 @@ func (r *DistributorReconciler) step(ctx context.Context, lease lb.Lease, d lb.D
 		}
 		return 0, false, r.rebuild(ctx, lease, d, "heartbeats stopped and it does not answer")
 	}
-	return resync, true, nil
+	again, err = r.renew(ctx, lease, d)
+	return again, true, err
 }
 
 func (r *DistributorReconciler) ask(ctx context.Context, d lb.Distributor) (distributor.Status, bool) {
@@ -165,6 +172,7 @@ func (r *DistributorReconciler) remove(ctx context.Context, lease lb.Lease, d lb
 		return fmt.Errorf("delete distributor %s: %w", d.ID, err)
 	}
 	crashpoint.Of("distributor", string(distributorDelete), crashpoint.Acted)
+	r.renewals.forget(d.ID)
 	err := r.set(ctx, lease, d, "distributor deleted", d.StatusReason, nil, func(d *lb.Distributor) { d.Status = lb.AmphoraDeleted })
 	if lb.KindOf(err) == lb.KindConflict {
 		// A cluster was given it before it was marked: it is needed after all.

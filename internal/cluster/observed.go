@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"colonnade/internal/amphora"
+	"colonnade/internal/cert"
 	"colonnade/internal/distributor"
 	"colonnade/internal/lb"
 )
@@ -18,6 +19,8 @@ type Spec struct {
 	SuspectAfter time.Duration
 	// BootTime is how long an instance may take from being asked for to its first word, build budget included.
 	BootTime time.Duration
+	// CertificateValidity is the life of an agent's certificate; 0 is cert.LeafValidity, without renewal.
+	CertificateValidity time.Duration
 	// Rows of new tables; distributor.DefaultRows outside tests.
 	Rows int
 }
@@ -27,6 +30,7 @@ func DefaultSpec(buildBudget time.Duration) Spec {
 	return Spec{
 		DrainDeadline: time.Minute, DrainFloor: time.Second, SuspectAfter: 10 * time.Second,
 		BootTime: time.Minute + buildBudget, Rows: distributor.DefaultRows,
+		CertificateValidity: cert.LeafValidity,
 	}
 }
 
@@ -57,6 +61,8 @@ type Facts struct {
 	Table int64
 	// Refuses says that it lives and has not taken a table for so long that it cannot be relied on.
 	Refuses bool
+	// RenewAfter is before when its certificate is not to be renewed, because that failed.
+	RenewAfter time.Time
 }
 
 // DistributorView is what is known of the distributor, about this load balancer.

@@ -69,6 +69,9 @@ func (p *planner) keep() error {
 	if len(p.reality) == 0 {
 		p.settle()
 	}
+	if len(p.reality) == 0 && len(p.rows) == 0 {
+		p.renew()
+	}
 	return nil
 }
 

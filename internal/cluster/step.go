@@ -52,6 +52,7 @@ const (
 	ActRegister  ActName = "install table"
 	ActDelete    ActName = "delete" // instance and ports
 	ActUnplugVIP ActName = "unplug vip"
+	ActRenew     ActName = "renew certificate" // of one amphora, when nothing else is to be done
 )
 
 // Step is one act with what it needs.

@@ -12,6 +12,9 @@ import (
 // Most positions a table holds, see distributor.MaxPositions.
 const maxSize = 32
 
+// minValidity of a certificate leaves ten seconds for its renewal.
+const minValidity = 30 * time.Second
+
 // Check finds what cannot work, all of it at once.
 func (c Config) Check() error {
 	var errs []error
@@ -46,6 +49,9 @@ func (c Config) Check() error {
 	}
 	if c.Cluster.DefaultConnectionLimit < 1 {
 		wrong("cluster.default_connection_limit %d: want 1 or more", c.Cluster.DefaultConnectionLimit)
+	}
+	if time.Duration(c.Cluster.CertificateValidity) < minValidity {
+		wrong("cluster.certificate_validity: want %s or more", minValidity)
 	}
 	durations := map[string]Duration{"cluster.cooldown": c.Cluster.Cooldown, "cluster.drain_timeout": c.Cluster.DrainTimeout}
 	for _, name := range slices.Sorted(maps.Keys(durations)) {

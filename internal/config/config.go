@@ -45,6 +45,8 @@ type Cluster struct {
 	StandbySize  int      `toml:"standby_size"`  // warm spares beyond desired_size
 	Cooldown     Duration `toml:"cooldown"`      // between elective changes of one cluster
 	DrainTimeout Duration `toml:"drain_timeout"` // how long a hand-over waits for old connections
+	// CertificateValidity is the life of an agent's certificate, which is renewed at two thirds of it.
+	CertificateValidity Duration `toml:"certificate_validity"`
 	// SecondChance lets amphorae pass packets of connections they do not have to earlier owners. Off only to show what
 	// it is for.
 	SecondChance bool `toml:"second_chance"`
@@ -118,7 +120,8 @@ func Default() Config {
 		Cluster: Cluster{
 			Type: "fixed", DesiredSize: 3, MinSize: 1, StandbySize: 1,
 			Cooldown: Duration(30 * time.Second), DrainTimeout: Duration(60 * time.Second),
-			SecondChance: true, DefaultConnectionLimit: 2000,
+			CertificateValidity: Duration(30 * 24 * time.Hour),
+			SecondChance:        true, DefaultConnectionLimit: 2000,
 		},
 		Network: Network{Driver: "bridge", ManagementCIDR: "198.19.0.0/18", HostLinkCIDR: "198.19.255.252/30"},
 		Compute: Compute{Driver: "netns"},

@@ -35,13 +35,14 @@ var roles = map[string]map[string]string{
 var changes = []string{
 	"Compute.Ensure", "Compute.Delete", "Compute.Plug", "Compute.Unplug", "Network.EnsurePort", "Network.DeletePort", "d.DeletePort",
 	"Amphorae.PutDocument", "Amphorae.PutTable", "Distributors.PlugVIP", "Distributors.Register", "Distributors.UnplugVIP",
+	"Certificates.PutCertificate",
 	"Store.UpdateCluster", "Store.UpdateTree", "Store.UpdateDistributor", "Store.AssignDistributor", "Store.FinishDelete", "p.Purge",
 }
 
 // surrounded are functions whose callers pass the points before and after: the acts of the cluster manager, and what
 // writes rows for several steps.
 var surrounded = []string{
-	"build", "discard", "delete", "deletePorts", "pushTable", "plugVIP", "register", "unplugVIP", "update", "writeCluster", "set",
+	"build", "discard", "delete", "deletePorts", "pushTable", "plugVIP", "register", "unplugVIP", "update", "writeCluster", "set", "renew",
 }
 
 // TestPoints reads all points from the sources: a step that is new is a point that the list does not know.
