@@ -271,7 +271,7 @@ func TestManyAmphorae(t *testing.T) {
 			tree := lb.Tree{
 				LoadBalancer: lb.LoadBalancer{Enabled: true, ProvisioningStatus: lb.Active},
 				Listeners:    []lb.Listener{{ID: "li", Enabled: true, DefaultPoolID: "p", ProvisioningStatus: lb.Active}},
-				Pools:        []lb.Pool{{ID: "p", Enabled: true, HealthMonitor: &lb.HealthMonitor{Enabled: true}, Members: []lb.Member{{ID: "m", Enabled: true, OperatingStatus: c.before}}}},
+				Pools:        []lb.Pool{{ID: "p", Enabled: true, HealthMonitor: &lb.HealthMonitor{Enabled: true}, Members: []lb.Member{{ID: "m", Enabled: true, Weight: 1, OperatingStatus: c.before}}}},
 			}
 			worker.Operate(&tree, view)
 			if got := tree.Pools[0].Members[0].OperatingStatus; got != c.want {
