@@ -21,7 +21,6 @@ type distributorStep string
 
 // Steps of a distributor. All but build, delete and renew change its row only.
 const (
-	distributorKey     distributorStep = "make key"
 	distributorBuild   distributorStep = "build"
 	distributorReady   distributorStep = "mark ready"
 	distributorReplace distributorStep = "replace" // to be built anew under its own id
@@ -78,8 +77,6 @@ func (r *DistributorReconciler) step(ctx context.Context, lease lb.Lease, d lb.D
 		return 0, false, r.row(ctx, lease, d, distributorRetire, "distributor to be deleted", "no cluster needs it", nil, func(d *lb.Distributor) {
 			d.Status = lb.AmphoraPendingDelete
 		})
-	case d.Status == lb.AmphoraPendingCreate && d.HeartbeatKey == "":
-		return 0, false, r.row(ctx, lease, d, distributorKey, "", "", nil, func(d *lb.Distributor) { d.HeartbeatKey = randomHex(32) })
 	case d.Status == lb.AmphoraPendingCreate:
 		return 0, false, r.build(ctx, lease, d)
 	case d.Status == lb.AmphoraBooting:
