@@ -41,7 +41,7 @@ type (
 func main() {
 	var args arguments
 	k := kong.Parse(&args, kong.Name("colonnade-agent"), kong.Description("The agent inside an amphora or a distributor."),
-		kong.UsageOnError())
+		kong.ShortUsageOnError())
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	k.BindTo(ctx, (*context.Context)(nil))

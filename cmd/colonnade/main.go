@@ -34,7 +34,7 @@ func run() int {
 	var args arguments
 	k := kong.Parse(&args, kong.Name("colonnade"),
 		kong.Description("Load balancing as a service: the Load Balancer v2 API over clusters of active amphorae.\n\n"+cli.ExitHelp),
-		kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.ShortUsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
 	k.BindTo(context.Background(), (*context.Context)(nil))
 	if err := k.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "colonnade:", err)

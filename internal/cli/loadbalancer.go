@@ -113,7 +113,7 @@ type loadBalancerCreate struct {
 	File        string   `short:"f" type:"existingfile" help:"JSON of a whole load balancer with listeners and pools; other flags override it."`
 	Name        *string  `help:"Name."`
 	Description *string  `help:"Description."`
-	VIPSubnet   *string  `name:"vip-subnet-id" help:"Subnet of the VIP."`
+	VIPSubnet   *string  `name:"vip-subnet-id" help:"Subnet of the VIP, by id or (operator) by name."`
 	VIPNetwork  *string  `name:"vip-network-id" help:"Network of the VIP, by id or (operator) by name."`
 	VIPPort     *string  `name:"vip-port-id" help:"Port that is the VIP."`
 	VIPAddress  *string  `help:"Address of the VIP."`
@@ -136,9 +136,15 @@ func (n *loadBalancerCreate) Run(ctx context.Context, c *Connection) error {
 			}
 			in.VIPNetworkID = wire.Some(id)
 		}
+		if n.VIPSubnet != nil {
+			id, err := resolveSubnet(ctx, api, *n.VIPSubnet)
+			if err != nil {
+				return err
+			}
+			in.VIPSubnetID = wire.Some(id)
+		}
 		override(&in.Name, n.Name)
 		override(&in.Description, n.Description)
-		override(&in.VIPSubnetID, n.VIPSubnet)
 		override(&in.VIPPortID, n.VIPPort)
 		override(&in.VIPAddress, n.VIPAddress)
 		override(&in.AdminStateUp, n.Enable)

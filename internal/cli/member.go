@@ -81,14 +81,20 @@ type memberCreate struct {
 	memberFlags
 	Address      string  `required:"" help:"IP address."`
 	ProtocolPort int     `required:"" help:"Port."`
-	Subnet       *string `name:"subnet-id" help:"Subnet the member is on, if not the VIP's."`
+	Subnet       *string `name:"subnet-id" help:"Subnet the member is on, if not the VIP's, by id or (operator) by name."`
 }
 
 func (n *memberCreate) Run(ctx context.Context, c *Connection) error {
 	return n.with(ctx, c, func(api *client.Client, p *printer, pool wire.Pool) error {
-		m, err := api.Members(pool.ID).Create(ctx, wire.MemberCreate{
-			Address: wire.Some(n.Address), ProtocolPort: wire.Some(n.ProtocolPort), SubnetID: opt(n.Subnet), MemberFields: n.fields(),
-		})
+		in := wire.MemberCreate{Address: wire.Some(n.Address), ProtocolPort: wire.Some(n.ProtocolPort), MemberFields: n.fields()}
+		if n.Subnet != nil {
+			id, err := resolveSubnet(ctx, api, *n.Subnet)
+			if err != nil {
+				return err
+			}
+			in.SubnetID = wire.Some(id)
+		}
+		m, err := api.Members(pool.ID).Create(ctx, in)
 		if err == nil {
 			err = n.settle(ctx, c, api, first(pool.LoadBalancers))
 		}

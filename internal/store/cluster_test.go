@@ -302,3 +302,27 @@ func TestStatistics(t *testing.T) {
 		}
 	})
 }
+
+// TestFinishLateDelete: a deletion that showed ERROR for a while ends like any other once its cluster is down.
+func TestFinishLateDelete(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		create(t, s, "lb1")
+		settle(t, s, "lb1")
+		_, err := s.ChangeTree(ctx, "lb1", "ann", func(tree *lb.Tree) error { return tree.DeleteLoadBalancer(true) })
+		ok(t, err)
+		w := claim(t, s, lb.WorkWorker, "lb1")
+		ok(t, s.UpdateTree(ctx, w.Lease, func(tree *lb.Tree) (lb.Outcome, error) {
+			tree.Settle(lb.Settlement{Revision: tree.LoadBalancer.Revision, LoadBalancerFailed: "late"})
+			return lb.Outcome{}, nil
+		}))
+		wantFault(t, s.FinishDelete(ctx, w.Lease), lb.KindConflict, "Invalid state ERROR of loadbalancer resource lb1")
+		ok(t, s.UpdateCluster(ctx, w.Lease, func(st *lb.ClusterState) (lb.Outcome, error) {
+			st.Cluster.ProvisioningStatus = lb.PendingDelete
+			return lb.Outcome{}, nil
+		}))
+		ok(t, s.FinishDelete(ctx, w.Lease))
+		_, err = s.Tree(ctx, "lb1")
+		wantFault(t, err, lb.KindNotFound, "Load Balancer lb1 not found.")
+	})
+}

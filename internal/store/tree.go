@@ -149,7 +149,13 @@ func (s *Store) FinishDelete(ctx context.Context, lease lb.Lease) error {
 		if fenced(t.LoadBalancer, lease) {
 			return lb.ErrFenced
 		}
-		if t.LoadBalancer.ProvisioningStatus != lb.PendingDelete {
+		// A deletion that took too long shows ERROR, but its cluster goes on being taken down and says so.
+		ended, err := tx.NewSelect().Model((*clusterRow)(nil)).
+			Where("o.load_balancer_id = ? AND o.provisioning_status = ?", lease.Key, lb.PendingDelete).Exists(ctx)
+		if err != nil {
+			return err
+		}
+		if now := t.LoadBalancer.ProvisioningStatus; now != lb.PendingDelete && (now != lb.Error || !ended) {
 			return invalidState(t.LoadBalancer)
 		}
 		live, err := tx.NewSelect().Model((*amphoraRow)(nil)).
