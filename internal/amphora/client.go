@@ -13,7 +13,7 @@ import (
 )
 
 // Deadlines of one call when the caller's context has no earlier one. A document may take a start of HAProxy and its
-// check; an amphora that needs longer counts as hung (DESIGN §3).
+// check; an amphora that needs longer counts as hung.
 const (
 	documentTimeout = 5 * time.Second
 	callTimeout     = 3 * time.Second

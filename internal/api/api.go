@@ -29,7 +29,7 @@ type Settings struct {
 	MinSize     int           // the smallest number that serves
 	StandbySize int           // warm amphorae beyond N
 	Cooldown    time.Duration // between elective changes
-	// AcceptWhilePending lets changes of a load balancer in PENDING_* coalesce instead of answering 409 (DESIGN §3).
+	// AcceptWhilePending lets changes of a load balancer in PENDING_* coalesce instead of answering 409.
 	AcceptWhilePending bool
 }
 

@@ -14,7 +14,7 @@ import (
 	"colonnade/internal/api/wire"
 )
 
-// fieldTable is every field of a request, by resource (facts/octavia-api.md §1): name, kind with bounds, and where it
+// fieldTable is every field of a request, by resource (as in Octavia's API reference): name, kind with bounds, and where it
 // is taken: C in a create, U in an update, ! mandatory, S! mandatory in a create of its own. Then what null does in an
 // update: "=json" is the value it sets, "=400" that it is refused. Last a word about strings that are no plain text:
 // grammar when the field refuses them, absent when this deployment has no such option at all.

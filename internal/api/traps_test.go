@@ -9,7 +9,7 @@ import (
 	"colonnade/internal/lb"
 )
 
-// The compatibility traps of facts/octavia-api.md §13, by number. Those about resources that this release does not have
+// What clients of Octavia trip over, by number. Those about resources that this release does not have
 // (4, 16 and the quota half of 12) hold that nothing is there that would answer differently.
 func TestCompatibilityTraps(t *testing.T) {
 	const lbs, listeners, pools, monitors = "/v2.0/lbaas/loadbalancers", "/v2.0/lbaas/listeners", "/v2.0/lbaas/pools", "/v2.0/lbaas/healthmonitors"

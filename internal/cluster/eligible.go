@@ -9,7 +9,7 @@ import (
 	"colonnade/internal/lb"
 )
 
-// eligible reports whether a standby may be told to the distributor or take a position by choice (DESIGN §5): it is
+// eligible reports whether a standby may be told to the distributor or take a position by choice: it is
 // configured, alive, and runs the current revision. That it has the table is waited for before the distributor hears.
 func (p *planner) eligible(a lb.Amphora) bool {
 	return p.candidate(a) && a.AppliedRevision >= p.ob.LoadBalancer.Revision && p.verdicts[a.ID] == sound

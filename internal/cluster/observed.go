@@ -92,7 +92,7 @@ const (
 	dead            // two witnesses, or the compute driver
 )
 
-// judge weighs the witnesses (DESIGN §5). There are three: the management network (a direct question unanswered, or
+// judge weighs the witnesses. There are three: the management network (a direct question unanswered, or
 // heartbeats that stopped as long as nobody asked), the front-end network (probes, or that it was taken out of service by them), and its own word. An
 // amphora that no distributor probes is dead when heartbeats and question both go unanswered.
 func judge(a lb.Amphora, f Facts, probed bool) verdict {

@@ -11,7 +11,7 @@ import (
 	"colonnade/internal/distributor"
 )
 
-// walk models what becomes of a packet of an unknown connection (DESIGN §6, internal/amphora/ownership): it returns the
+// walk models what becomes of a packet of an unknown connection (internal/amphora/ownership): it returns the
 // amphorae that got the frame, in order. tables says which table each amphora has.
 func walk(sends *distributor.Compiled, tables map[string]*distributor.Compiled, row int) []string {
 	list := owners(sends, row)

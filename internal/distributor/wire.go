@@ -27,7 +27,7 @@ type Generation struct {
 }
 
 // Table is a load balancer's forwarding table. Rows are never sent: they are a function of (Key, Rows, number of
-// positions), computed alike by distributor, amphorae and whoever explains (DESIGN §6).
+// positions), computed alike by distributor, amphorae and whoever explains (docs/ARCHITECTURE.md, table).
 type Table struct {
 	Version  int64    `json:"version"`
 	Key      string   `json:"key"`  // 16 bytes in hex; keys the row function and the scores

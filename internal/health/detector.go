@@ -15,7 +15,7 @@ import (
 // Timing of the failure detector.
 const (
 	// SilentAfter is how long no heartbeat may come: three of them are missed then. Traffic does not wait for this,
-	// the distributor's own probes are faster; it is the witness of the management network (DESIGN §5).
+	// the distributor's own probes are faster; it is the witness of the management network (docs/ARCHITECTURE.md, the way of a failure).
 	SilentAfter = 3 * time.Second
 	// StallAfter is the longest gap between two looks of the detector that is not taken for a stall of its own.
 	StallAfter = time.Second
@@ -134,7 +134,7 @@ func (v *View) Hear(b heartbeat.Beat, now time.Time) (change *Change, ok bool) {
 }
 
 // Look finds who has become silent. It is to be called several times a second; when it was not, because this process
-// was stalled itself, heartbeats may lie unread: everybody gets a fresh deadline instead (DESIGN §8).
+// was stalled itself, heartbeats may lie unread: everybody gets a fresh deadline instead.
 func (v *View) Look(now time.Time) []Change {
 	stalled := now.Sub(v.looked) > StallAfter
 	v.looked = now

@@ -247,7 +247,7 @@ func (r *Role) look(ctx context.Context) {
 	if len(changes) == 0 {
 		return
 	}
-	// Another health role may have heard what we did not (DESIGN §8). If the database cannot say so we speak for
+	// Another health role may have heard what we did not. If the database cannot say so we speak for
 	// ourselves: the cluster manager wants a second witness anyway.
 	readCtx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()

@@ -24,7 +24,7 @@ type LoadBalancer struct {
 
 	// Revision is the number of the desired configuration; every accepted write raises it.
 	Revision int64 `bun:"revision"`
-	// Epoch rises with each lease on this load balancer and fences every write (DESIGN §4).
+	// Epoch rises with each lease on this load balancer and fences every write (docs/ARCHITECTURE.md, the way of a change).
 	Epoch int64 `bun:"epoch"`
 	// PendingSince is when the present PENDING_* status began, by the database's clock; zero when settled.
 	PendingSince time.Time `bun:"pending_since,nullzero"`
@@ -133,7 +133,7 @@ type Member struct {
 	MonitorAddress     string             `bun:"monitor_address,nullzero"`
 	MonitorPort        int                `bun:"monitor_port,nullzero"`
 	// ServerID is the number HAProxy knows the member by, equal on every amphora and never used twice in a pool,
-	// so that SOURCE_IP decides alike everywhere (DESIGN §7).
+	// so that SOURCE_IP decides alike everywhere.
 	ServerID  int       `bun:"server_id"`
 	Tags      []string  `bun:"tags,type:text"`
 	CreatedAt time.Time `bun:"created_at"`

@@ -20,7 +20,7 @@ type Settlement struct {
 	LoadBalancerFailed string
 }
 
-// Settle ends what is pending (DESIGN §3.4): created and updated objects become ACTIVE, deleted children are removed
+// Settle ends what is pending (docs/ARCHITECTURE.md, statuses): created and updated objects become ACTIVE, deleted children are removed
 // and references to a removed pool cleared, children at fault become ERROR with the reason and stay. A child that was
 // in ERROR before and is not pending stays so until it is changed or deleted; so does the load balancer's ERROR, which
 // a settlement without fault lifts. A load balancer in PENDING_DELETE stays so: its end is the store's FinishDelete.

@@ -1,6 +1,6 @@
 package lb
 
-// Which changes a state allows, and which statuses a change sets (facts/octavia-api.md §2.2, §3.1).
+// Which changes a state allows, and which statuses a change sets (as in Octavia).
 
 // settled reports whether a status allows a change: ACTIVE, or with AcceptPending one that is being made or changed.
 func (t *Tree) settled(s ProvisioningStatus) bool {

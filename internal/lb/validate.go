@@ -41,7 +41,7 @@ const (
 	DefaultTimeoutTCPInspect    = 0     // ms
 )
 
-// poolProtocols says which pools a listener may use (octavia-api facts §4.1).
+// poolProtocols says which pools a listener may use (as in Octavia).
 var poolProtocols = map[string][]string{
 	ProtocolHTTP:            {ProtocolHTTP, ProtocolProxy, ProtocolProxyV2},
 	ProtocolHTTPS:           {ProtocolHTTPS, ProtocolProxy, ProtocolProxyV2, ProtocolTCP},

@@ -51,7 +51,7 @@ func ValidateHealthMonitor(h HealthMonitor) error {
 	return validateDomainName(h.DomainName)
 }
 
-// CheckMonitorPool refuses a monitor type that a pool of this protocol cannot have (octavia-api facts §4.6).
+// CheckMonitorPool refuses a monitor type that a pool of this protocol cannot have (as in Octavia).
 func CheckMonitorPool(monitorType, poolProtocol string) error {
 	udp := poolProtocol == ProtocolUDP || poolProtocol == ProtocolSCTP
 	allowed := true

@@ -30,7 +30,7 @@ type Subnet struct {
 	AllocationEnd   string `bun:"allocation_end" json:"allocation_end"`
 }
 
-// Purpose says what a port is for; the driver secures ports by it (DESIGN §6: what networks let through).
+// Purpose says what a port is for; the driver secures ports by it (what networks let through).
 type Purpose string
 
 // Purposes of ports.

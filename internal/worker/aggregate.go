@@ -19,7 +19,7 @@ type View struct {
 	Created bool
 }
 
-// Operate sets every operating status of the tree (facts/octavia-api.md §3.3 and §3.4, for many amphorae):
+// Operate sets every operating status of the tree (Octavia's rules for one amphora, made for many):
 //
 //   - A member is what most of the amphorae that check it say; as many DOWN as UP is ERROR. A disabled one is OFFLINE, one
 //     that no amphora reports is OFFLINE unless nothing checks it. With weight 0 it is DRAINING.

@@ -68,7 +68,7 @@ func (l *lab) settled(want lb.ProvisioningStatus) func() string {
 	}
 }
 
-// TestWhoseFault is DESIGN §3.4: whose fault it is decides the status.
+// TestWhoseFault: whose fault it is decides the status.
 func TestWhoseFault(t *testing.T) {
 	t.Parallel()
 	t.Run("S39 what all refuse on a change is the child's: ERROR with HAProxy's words, parents and load balancer ACTIVE", func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 const firewallTimeout = 5 * time.Second
 
 // renderFirewall writes the whole rule set of the tenant namespace, replacing the former in one transaction. It does what
-// security groups cannot, because flows are seen one way only (DESIGN §6). It keeps no state: a connection may have
+// security groups cannot, because flows are seen one way only. It keeps no state: a connection may have
 // begun at another amphora, and a table of connections could be filled by strangers. What comes back from members is
 // told from what they would begin by its flags.
 func renderFirewall(d amphora.Desired) string {

@@ -17,7 +17,7 @@ import (
 	"colonnade/internal/linuxnet"
 )
 
-// Rhythm of the agent's own eyes (DESIGN §6): HAProxy is asked every 100 ms, and is down after three questions in a row
+// Rhythm of the agent's own eyes: HAProxy is asked every 100 ms, and is down after three questions in a row
 // without answer. Failures are counted, not time, so that an agent that was held up itself blames nobody.
 const (
 	askEvery     = 100 * time.Millisecond
@@ -240,7 +240,7 @@ func draining(c *distributor.Compiled, self string) bool {
 }
 
 // sendOnIdle makes clients of a draining amphora move: a renewed HAProxy closes what is idle, and after its next answer
-// what is not, while the new worker still takes whoever is sent here by an older table (DESIGN §7).
+// what is not, while the new worker still takes whoever is sent here by an older table.
 func (a *Agent) sendOnIdle(ctx context.Context, d amphora.Desired, c *distributor.Compiled) {
 	http := slices.ContainsFunc(d.Listeners, func(l amphora.Listener) bool { return l.Protocol == lb.ProtocolHTTP })
 	now := a.now()

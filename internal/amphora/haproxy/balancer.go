@@ -281,7 +281,7 @@ func (b *Balancer) done() error {
 }
 
 // Renew reloads without a change: the former worker closes connections that are idle, which is how keep-alive clients of
-// a draining amphora are sent on (DESIGN §7), while the new one takes whatever still comes.
+// a draining amphora are sent on, while the new one takes whatever still comes.
 func (b *Balancer) Renew(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

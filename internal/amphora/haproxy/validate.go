@@ -34,7 +34,7 @@ var (
 
 var (
 	monitorMethods = []string{"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"}
-	// poolsOf says which pools a listener may use (octavia-api facts §4.1).
+	// poolsOf says which pools a listener may use (as in Octavia).
 	poolsOf = map[string][]string{
 		lb.ProtocolHTTP:  {lb.ProtocolHTTP, lb.ProtocolProxy, lb.ProtocolProxyV2},
 		lb.ProtocolHTTPS: {lb.ProtocolHTTPS, lb.ProtocolProxy, lb.ProtocolProxyV2, lb.ProtocolTCP},

@@ -1,5 +1,5 @@
 // Package ownership is the amphora's front-end program and its loader: it passes on what belongs to connections of
-// other amphorae (second chance, DESIGN §6) and answers the distributor's probes (S31). Maps and attachment outlive the
+// other amphorae (second chance) and answers the distributor's probes (S31). Maps and attachment outlive the
 // agent; without the agent's stamp the answers end within a second.
 //
 // It needs Linux 6.1; from 6.6 on the program is attached by TCX, before that as a filter under clsact (package bpf).

@@ -1,7 +1,7 @@
 //go:build ignore
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * An amphora's front-end port (DESIGN §6, second chance and own eyes). Frames that reach this port by a row the amphora
+ * An amphora's front-end port (docs/ARCHITECTURE.md, second chance and probes). Frames that reach this port by a row the amphora
  * does not own any more, or not yet, go on to who may have their connection; probes are answered from the liveness cell.
  */
 #include <linux/bpf.h>

@@ -1,5 +1,5 @@
 // Package netns is the embedded compute driver: an instance is a set of network namespaces, a cgroup and supervised
-// processes on this machine (DESIGN §9). An instance's id begins with 8 hex digits, its short name:
+// processes on this machine (docs/ARCHITECTURE.md, parts and processes). An instance's id begins with 8 hex digits, its short name:
 //
 //	<state>/instances/<id>/            agent.json, certificates, what the agent keeps; instance.json, process.json, ports/
 //	<state>/bpf/<kind>-<short>/        the agent's pins

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The distributor's forwarding (DESIGN §6). No state per connection: the cost of a packet does not depend on how many
+ * The distributor's forwarding (docs/ARCHITECTURE.md, the way of a packet). No state per connection: the cost of a packet does not depend on how many
  * connections there are. decide() knows nothing of sk_buff; distribute() is its side for TCX and filters, and XDP will be another.
  */
 #pragma once

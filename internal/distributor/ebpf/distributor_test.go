@@ -118,7 +118,7 @@ func ip(src, dst string, protocol byte, payload []byte) []byte {
 	return bpftest.IPv4{Src: src, Dst: dst, Protocol: protocol}.Bytes(payload)
 }
 
-// TestFrames is the table of DESIGN §6: every kind of frame in, what becomes of it out.
+// TestFrames: every kind of frame in, what becomes of it out.
 func TestFrames(t *testing.T) { bpftest.EachMechanism(t, testFrames) }
 
 func testFrames(t *testing.T, use bpf.Option) {

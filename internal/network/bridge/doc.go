@@ -1,5 +1,5 @@
 // Package bridge is the embedded network driver: Linux bridges in a namespace of their own, veth pairs, own address
-// management (DESIGN §9). Everything it makes carries the state directory's prefix:
+// management (docs/ARCHITECTURE.md, parts and processes). Everything it makes carries the state directory's prefix:
 //
 //	<prefix>-switch   all bridges and the bridge side of every port; no address, no forwarding
 //	<prefix>-gateway  the gateway address of every subnet, joined to the host by one routed link

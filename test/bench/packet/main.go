@@ -28,7 +28,7 @@ const (
 	vip  = "198.18.0.100"
 )
 
-// measure is one line of TARGETS.md's format.
+// measure is one line of the result file.
 type measure struct {
 	Target  string  `json:"target"`
 	Measure string  `json:"measure"`

@@ -21,7 +21,7 @@ type Figure struct {
 	Runs     int      `json:"runs"`
 	Baseline *float64 `json:"baseline,omitempty"`
 	Ratio    *float64 `json:"ratio,omitempty"`
-	// Goal is what TARGETS asks for, in words.
+	// Goal is what is aimed at, in words.
 	Goal string `json:"goal,omitempty"`
 }
 
