@@ -240,9 +240,11 @@ func (s fleetStore) Health(context.Context) ([]lb.InstanceHealth, error) { retur
 func (fleetStore) SaveHealth(context.Context, []lb.InstanceHealth, []lb.Wake) error {
 	return errors.New("not asked")
 }
+
 func (fleetStore) SaveLastSeen(context.Context, []lb.InstanceHealth) error {
 	return errors.New("not asked")
 }
+
 func (fleetStore) SaveListenerStatistics(context.Context, map[string][]amphora.ListenerStats) error {
 	return errors.New("not asked")
 }
@@ -250,8 +252,10 @@ func (fleetStore) SaveListenerStatistics(context.Context, map[string][]amphora.L
 func TestFleet(t *testing.T) {
 	s := fleetStore{
 		subjects: []health.Subject{
-			{ID: "a1", Kind: "amphora", LoadBalancers: []string{"lb1"}}, {ID: "a2", Kind: "amphora", LoadBalancers: []string{"lb1"}},
-			{ID: "a3", Kind: "amphora", LoadBalancers: []string{"lb2"}}, {ID: "d1", Kind: "distributor", LoadBalancers: []string{"lb1", "lb2"}},
+			{ID: "a1", Kind: "amphora", LoadBalancers: []string{"lb1"}},
+			{ID: "a2", Kind: "amphora", LoadBalancers: []string{"lb1"}},
+			{ID: "a3", Kind: "amphora", LoadBalancers: []string{"lb2"}},
+			{ID: "d1", Kind: "distributor", LoadBalancers: []string{"lb1", "lb2"}},
 		},
 		health: []lb.InstanceHealth{{InstanceID: "a1", State: lb.HealthSilent}, {InstanceID: "a2", State: lb.HealthAlive}, {InstanceID: "d1", State: lb.HealthSilent}},
 	}
