@@ -31,6 +31,10 @@ func (d *Driver) Delete(ctx context.Context, id string) error {
 		return err
 	}
 	defer release()
+	// A caller that gave up while waiting does not want the instance killed any more.
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("delete instance %s: %w", id, err)
+	}
 	ctx, cancel := context.WithTimeout(ctx, fenceLimit)
 	defer cancel()
 
