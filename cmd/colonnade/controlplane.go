@@ -10,13 +10,18 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"colonnade/internal/agentrest"
+	"colonnade/internal/amphora"
+	"colonnade/internal/api"
 	"colonnade/internal/cert"
+	"colonnade/internal/cluster"
 	"colonnade/internal/config"
+	"colonnade/internal/distributor"
 	"colonnade/internal/identity"
 	"colonnade/internal/metrics"
 	"colonnade/internal/network"
 	"colonnade/internal/queue"
 	"colonnade/internal/store"
+	"colonnade/internal/worker"
 )
 
 // controlPlane is what every role stands on, made in the same way whichever of them a process plays.
@@ -29,10 +34,19 @@ type controlPlane struct {
 	queue   *queue.Queue
 	network networkDriver
 	compute computeDriver
-	agents  *agentrest.Client
 	ca      *cert.Authority
 	token   string
 	metrics *metrics.Metrics
+
+	amphorae     amphoraAgent
+	distributors cluster.DistributorAgent
+	certificates cluster.CertificateAgent // nil: agents have none
+}
+
+// amphoraAgent is how the control plane speaks to amphorae.
+type amphoraAgent interface {
+	cluster.AmphoraAgent
+	worker.AmphoraAgent
 }
 
 func newControlPlane(ctx context.Context, name string, dir stateDir, conf config.Config, log *slog.Logger) (*controlPlane, error) {
@@ -60,14 +74,29 @@ func newControlPlane(ctx context.Context, name string, dir stateDir, conf config
 	}
 	p.queue = queue.New(p.store, log)
 	p.metrics.Database(p.store.Counts)
-	shown := &controllerCertificate{authority: p.ca, now: time.Now}
-	p.agents = agentrest.NewClient(p.network.DialContext, shown.bundle, time.Now)
-	p.agents.Observe(p.metrics.AgentCalls())
+	p.openAgents()
 	return p, nil
+}
+
+// openAgents makes the clients of agents.
+func (p *controlPlane) openAgents() {
+	if c, ok := p.compute.(*noopCompute); ok {
+		p.amphorae, p.distributors = c.amphorae, c.distributors
+		return
+	}
+	shown := &controllerCertificate{authority: p.ca, now: time.Now}
+	agents := agentrest.NewClient(p.network.DialContext, shown.bundle, time.Now)
+	agents.Observe(p.metrics.AgentCalls())
+	p.amphorae, p.distributors, p.certificates = amphora.NewClient(agents), distributor.NewClient(agents), agents
 }
 
 // openDrivers makes the drivers, brings the network into being and makes the declared networks.
 func (p *controlPlane) openDrivers(ctx context.Context) (err error) {
+	if p.conf.IsNoop() {
+		if err := refuseForgotten(ctx, p.store); err != nil {
+			return err
+		}
+	}
 	m := machine{dir: p.dir, conf: p.conf, store: p.store, log: p.log}
 	if p.network, err = networkDrivers[p.conf.Network.Driver](m); err != nil {
 		return err
@@ -85,7 +114,11 @@ func (p *controlPlane) openDrivers(ctx context.Context) (err error) {
 
 // declareNetworks makes the networks that the configuration names and that are not there yet.
 func (p *controlPlane) declareNetworks(ctx context.Context) error {
-	existing, err := p.network.Networks(ctx)
+	operator, ok := p.network.(api.NetworkOperator)
+	if !ok {
+		return nil // config.Check has refused to declare any
+	}
+	existing, err := operator.Networks(ctx)
 	if err != nil {
 		return err
 	}
@@ -101,7 +134,7 @@ func (p *controlPlane) declareNetworks(ctx context.Context) error {
 		if project == "" {
 			project = identity.DefaultProject
 		}
-		_, err := p.network.CreateNetwork(ctx, network.Network{
+		_, err := operator.CreateNetwork(ctx, network.Network{
 			Name: n.Name, ProjectID: project, Subnets: []network.Subnet{{Name: n.Name, CIDR: n.CIDR, GatewayIP: n.Gateway}},
 		})
 		if err != nil {

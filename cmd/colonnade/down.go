@@ -26,8 +26,10 @@ func (c *downCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := needRoot("down"); err != nil {
-		return err
+	if !conf.IsNoop() {
+		if err := needRoot("down"); err != nil {
+			return err
+		}
 	}
 	if _, err := os.Stat(c.StateDir); errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s does not exist: nothing runs from there", c.StateDir)
@@ -63,6 +65,9 @@ func takeAway(ctx context.Context, out io.Writer, dir stateDir, conf config.Conf
 		return fmt.Errorf("remove networks: %w", err)
 	}
 	kept := fmt.Sprintf("What was configured is kept in %s: `colonnade up` builds it again.", dir)
+	if conf.IsNoop() {
+		kept = fmt.Sprintf("What was configured is kept in %s, but the no-op drivers start on it only if it has no amphorae: --purge removes it.", dir)
+	}
 	if purge {
 		if err := os.RemoveAll(string(dir)); err != nil {
 			return fmt.Errorf("remove state directory: %w", err)

@@ -12,12 +12,23 @@ import (
 	"colonnade/internal/compute"
 	"colonnade/internal/compute/netns"
 	"colonnade/internal/config"
+	"colonnade/internal/network"
 	"colonnade/internal/network/bridge"
 	"colonnade/internal/store"
 )
 
-// networkDriver is what the control plane needs of a network driver that has networks of its own.
-type networkDriver = *bridge.Driver
+// networkDriver is what the control plane needs of a network driver. One that has networks of its own is an
+// api.NetworkOperator too, and an api.PortOperator.
+type networkDriver interface {
+	network.Driver
+	network.Management
+	// HeartbeatTargets are the addresses of all health roles.
+	HeartbeatTargets() []string
+	// Ensure brings what is common to all networks into being; Remove takes everything away, and Standing says what that is.
+	Ensure(ctx context.Context) error
+	Remove(ctx context.Context) error
+	Standing() (bridge.Standing, error)
+}
 
 // computeDriver is a compute.Driver that can also take everything away.
 type computeDriver interface {
@@ -35,11 +46,13 @@ type machine struct {
 
 // networkDrivers and computeDrivers are all drivers there are, by their name in the configuration.
 var networkDrivers = map[string]func(machine) (networkDriver, error){
-	"bridge": newBridge,
+	"bridge":    newBridge,
+	config.Noop: newNoopNetwork,
 }
 
 var computeDrivers = map[string]func(machine, networkDriver) (computeDriver, error){
-	"netns": newNetns,
+	"netns":     newNetns,
+	config.Noop: newNoopCompute,
 }
 
 func newBridge(m machine) (networkDriver, error) {
@@ -62,12 +75,16 @@ func newBridge(m machine) (networkDriver, error) {
 }
 
 func newNetns(m machine, n networkDriver) (computeDriver, error) {
+	plugger, ok := n.(netns.Network)
+	if !ok {
+		return nil, fmt.Errorf("compute driver \"netns\" cannot use network driver %q", m.conf.Network.Driver)
+	}
 	agent, err := agentBinary(m.conf.Compute.AgentBinary)
 	if err != nil {
 		return nil, err
 	}
 	return netns.New(netns.Config{
-		Prefix: bridge.PrefixFor(string(m.dir)), StateDir: string(m.dir), AgentBinary: agent, Network: n, Log: m.log,
+		Prefix: bridge.PrefixFor(string(m.dir)), StateDir: string(m.dir), AgentBinary: agent, Network: plugger, Log: m.log,
 	})
 }
 

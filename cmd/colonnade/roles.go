@@ -7,10 +7,8 @@ import (
 	"net/http"
 	"time"
 
-	"colonnade/internal/amphora"
 	"colonnade/internal/api"
 	"colonnade/internal/cluster"
-	"colonnade/internal/distributor"
 	"colonnade/internal/health"
 	"colonnade/internal/housekeeping"
 	"colonnade/internal/identity"
@@ -52,8 +50,10 @@ func roleAPI(ctx context.Context, p *controlPlane) ([]runner, error) {
 		return nil, err
 	}
 	c := p.conf.Cluster
+	operator, _ := p.network.(api.NetworkOperator) // nil: networks are not ours to make
+	ports, _ := p.network.(api.PortOperator)
 	deps := api.Deps{
-		Store: p.store, Networks: p.network, Operator: p.network, Ports: p.network, Identity: authenticator, Log: p.log, Observe: p.metrics.API(),
+		Store: p.store, Networks: p.network, Operator: operator, Ports: ports, Identity: authenticator, Log: p.log, Observe: p.metrics.API(),
 		Settings: api.Settings{
 			DesiredSize: c.DesiredSize, MinSize: c.MinSize, StandbySize: c.StandbySize, Cooldown: time.Duration(c.Cooldown),
 			AcceptWhilePending: p.conf.API.AcceptWhilePending,
@@ -77,7 +77,7 @@ func roleAPI(ctx context.Context, p *controlPlane) ([]runner, error) {
 func roleWorker(_ context.Context, p *controlPlane) ([]runner, error) {
 	p.metrics.Work()
 	return []runner{p.reconciling(lb.WorkWorker, worker.New(worker.Deps{
-		Store: p.store, Amphorae: amphora.NewClient(p.agents), Compute: p.compute, Network: p.network,
+		Store: p.store, Amphorae: p.amphorae, Compute: p.compute, Network: p.network,
 		Settings: worker.Settings{
 			SecondChance: p.conf.Cluster.SecondChance, DefaultConnectionLimit: p.conf.Cluster.DefaultConnectionLimit,
 		},
@@ -90,8 +90,8 @@ func roleACM(_ context.Context, p *controlPlane) ([]runner, error) {
 	spec.DrainDeadline = time.Duration(p.conf.Cluster.DrainTimeout)
 	spec.CertificateValidity = time.Duration(p.conf.Cluster.CertificateValidity)
 	deps := cluster.Deps{
-		Store: p.store, Amphorae: amphora.NewClient(p.agents), Distributors: distributor.NewClient(p.agents),
-		Compute: p.compute, Network: p.network, Issuer: p.ca, Certificates: p.agents, Fleet: cluster.FleetOf(p.store),
+		Store: p.store, Amphorae: p.amphorae, Distributors: p.distributors,
+		Compute: p.compute, Network: p.network, Issuer: p.ca, Certificates: p.certificates, Fleet: cluster.FleetOf(p.store),
 		HeartbeatTargets: p.network.HeartbeatTargets(), Spec: spec, Now: time.Now, Log: p.log, Observe: p.metrics.Cluster(),
 	}
 	p.metrics.Work()

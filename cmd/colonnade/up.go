@@ -64,7 +64,16 @@ func (c *process) run(name, listen string, roles ...role) error {
 	if err != nil {
 		return err
 	}
-	if err := needRoot(name); err != nil {
+	alone := name == "up"
+	switch {
+	case !conf.IsNoop():
+		err = needRoot(name)
+	case alone:
+		roles = noopRoles(conf.Noop)
+	default:
+		err = errors.New("the no-op drivers keep everything in the memory of one process: use \"colonnade up\"")
+	}
+	if err != nil {
 		return err
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
@@ -73,7 +82,6 @@ func (c *process) run(name, listen string, roles ...role) error {
 	if err != nil {
 		return err
 	}
-	alone := name == "up"
 	unlock, err := dir.lock(name, !alone)
 	if err != nil {
 		return err

@@ -60,12 +60,7 @@ func (c Config) Check() error {
 			wrong("%s: want a duration with its unit, like \"30s\", that is not negative", name)
 		}
 	}
-	if c.Network.Driver != "bridge" {
-		wrong("network.driver %q: only \"bridge\" is built in", c.Network.Driver)
-	}
-	if c.Compute.Driver != "netns" {
-		wrong("compute.driver %q: only \"netns\" is built in", c.Compute.Driver)
-	}
+	errs = append(errs, c.checkDrivers()...)
 	ranges := map[string]string{"network.management_cidr": c.Network.ManagementCIDR, "network.host_link_cidr": c.Network.HostLinkCIDR}
 	for _, name := range slices.Sorted(maps.Keys(ranges)) {
 		cidr := ranges[name]
@@ -92,4 +87,25 @@ func (c Config) Check() error {
 		wrong("log.level %q: want debug, info, warn or error", c.Log.Level)
 	}
 	return errors.Join(errs...)
+}
+
+// checkDrivers finds drivers that are not there, or do not go together.
+func (c Config) checkDrivers() (errs []error) {
+	wrong := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Network.Driver != "bridge" && c.Network.Driver != Noop {
+		wrong("network.driver %q: only \"bridge\" and \"noop\" are built in", c.Network.Driver)
+	}
+	if c.Compute.Driver != "netns" && c.Compute.Driver != Noop {
+		wrong("compute.driver %q: only \"netns\" and \"noop\" are built in", c.Compute.Driver)
+	}
+	if (c.Network.Driver == Noop) != (c.Compute.Driver == Noop) {
+		wrong("network.driver %q with compute.driver %q: \"noop\" has to be both or neither", c.Network.Driver, c.Compute.Driver)
+	}
+	if c.IsNoop() && len(c.Network.Networks) > 0 {
+		wrong("network.networks: driver \"noop\" makes none, every network is there")
+	}
+	if c.Noop.StayPending && !c.IsNoop() {
+		wrong("noop.stay_pending: needs the drivers \"noop\"")
+	}
+	return errs
 }

@@ -15,18 +15,21 @@ import (
 	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"colonnade/internal/compute/noop"
 )
 
 // Config is the whole file.
 type Config struct {
-	API      API      `toml:"api"`
-	Cluster  Cluster  `toml:"cluster"`
-	Network  Network  `toml:"network"`
-	Compute  Compute  `toml:"compute"`
-	Database Database `toml:"database"`
-	Health   Health   `toml:"health"`
-	Metrics  Metrics  `toml:"metrics"`
-	Log      Log      `toml:"log"`
+	API      API           `toml:"api"`
+	Cluster  Cluster       `toml:"cluster"`
+	Network  Network       `toml:"network"`
+	Compute  Compute       `toml:"compute"`
+	Noop     noop.Settings `toml:"noop"` // of the no-op drivers
+	Database Database      `toml:"database"`
+	Health   Health        `toml:"health"`
+	Metrics  Metrics       `toml:"metrics"`
+	Log      Log           `toml:"log"`
 }
 
 // API is where the REST API answers.
@@ -56,11 +59,17 @@ type Cluster struct {
 
 // Network chooses and configures the network driver.
 type Network struct {
-	Driver         string   `toml:"driver"`          // "bridge"
+	Driver         string   `toml:"driver"`          // "bridge", or Noop
 	ManagementCIDR string   `toml:"management_cidr"` // agents' addresses; never on the host
 	HostLinkCIDR   string   `toml:"host_link_cidr"`  // the one routed link between host and gateway
 	Networks       []Subnet `toml:"networks"`        // made at start when missing
 }
+
+// Noop is the name of the network driver and of the compute driver that do nothing.
+const Noop = "noop"
+
+// IsNoop says that the drivers do nothing. They are both so, or none is.
+func (c Config) IsNoop() bool { return c.Network.Driver == Noop }
 
 // Subnet declares a network with one subnet.
 type Subnet struct {
@@ -72,7 +81,7 @@ type Subnet struct {
 
 // Compute chooses and configures the compute driver.
 type Compute struct {
-	Driver      string `toml:"driver"`       // "netns"
+	Driver      string `toml:"driver"`       // "netns", or Noop
 	AgentBinary string `toml:"agent_binary"` // "" looks beside the colonnade binary
 }
 

@@ -47,7 +47,11 @@ func TestWrongFilesSayWhy(t *testing.T) {
 		{"not TOML", "[cluster\n", "configuration"},
 		{"S7 size below one", "[cluster]\ndesired_size = 0\n", "cluster.desired_size 0: want 1 to 32"},
 		{"min above desired", "[cluster]\nmin_size = 4\n", "cluster.min_size 4: want 1 to desired_size (3)"},
-		{"other driver", "[compute]\ndriver = \"nova\"\n", `compute.driver "nova": only "netns" is built in`},
+		{"other driver", "[compute]\ndriver = \"nova\"\n", `compute.driver "nova": only "netns" and "noop" are built in`},
+		{"no-op network alone", "[network]\ndriver = \"noop\"\n", `network.driver "noop" with compute.driver "netns": "noop" has to be both or neither`},
+		{"no-op compute alone", "[compute]\ndriver = \"noop\"\n", `network.driver "bridge" with compute.driver "noop": "noop" has to be both or neither`},
+		{"pending for ever with drivers that work", "[noop]\nstay_pending = true\n", `noop.stay_pending: needs the drivers "noop"`},
+		{"networks of nothing", noopDrivers + "[[network.networks]]\nname=\"a\"\ncidr=\"198.18.1.0/24\"\n", `network.networks: driver "noop" makes none`},
 		{"host bits", "[network]\nmanagement_cidr = \"198.19.0.1/18\"\n", `network.management_cidr "198.19.0.1/18"`},
 		{"duration", "[cluster]\ncooldown = \"soon\"\n", "duration"},
 		{"network twice", "[[network.networks]]\nname=\"a\"\ncidr=\"198.18.1.0/24\"\n[[network.networks]]\nname=\"a\"\ncidr=\"198.18.2.0/24\"\n", `name "a"`},
@@ -63,6 +67,15 @@ func TestWrongFilesSayWhy(t *testing.T) {
 				t.Errorf("got %v, want %q in it", err, c.want)
 			}
 		})
+	}
+}
+
+const noopDrivers = "[compute]\ndriver = \"noop\"\n[network]\ndriver = \"noop\"\n"
+
+func TestNoopDriversTogetherAreGood(t *testing.T) {
+	c, err := load(t, noopDrivers+"[noop]\nstay_pending = true\n")
+	if err != nil || !c.IsNoop() || !c.Noop.StayPending {
+		t.Errorf("got %+v, %v", c, err)
 	}
 }
 
