@@ -89,10 +89,13 @@ func (r *Role) Run(ctx context.Context) error {
 	}
 	defer func() { _ = conn.Close() }()
 	subjects, err := r.Store.Subjects(ctx)
-	if err != nil {
-		return err
+	var stored []lb.InstanceHealth
+	if err == nil {
+		stored, err = r.Store.Health(ctx)
 	}
-	stored, err := r.Store.Health(ctx)
+	if ctx.Err() != nil {
+		return nil // told to stop before it began
+	}
 	if err != nil {
 		return err
 	}

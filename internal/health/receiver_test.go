@@ -153,3 +153,34 @@ func TestRole(t *testing.T) {
 		}
 	})
 }
+
+// away is a database that answers nothing any more once it was asked: ctx has ended meanwhile.
+type away struct {
+	memory
+	stop context.CancelFunc
+}
+
+func (a *away) Subjects(ctx context.Context) ([]health.Subject, error) {
+	if a.stop != nil {
+		a.stop()
+	}
+	return nil, errors.Join(errors.New("list heartbeat subjects"), ctx.Err())
+}
+
+// TestStopBeforeItBegan: who is told to stop while the role reads its first list has not failed; a database that is away
+// has.
+func TestStopBeforeItBegan(t *testing.T) {
+	for _, stopped := range []bool{true, false} {
+		ctx, cancel := context.WithCancel(t.Context())
+		store := &away{}
+		if stopped {
+			store.stop = cancel
+		}
+		socket := &pipe{in: make(chan []byte), closed: make(chan struct{})}
+		role := health.New(health.Deps{Store: store, Listen: func(context.Context) (net.PacketConn, string, error) { return socket, "here", nil }})
+		if err := role.Run(ctx); (err == nil) != stopped {
+			t.Errorf("stopped %v: Run returned %v", stopped, err)
+		}
+		cancel()
+	}
+}
