@@ -337,7 +337,12 @@ func (c computer) Unplug(_ context.Context, id, port string) error {
 	c.l.plugged[id] = slices.DeleteFunc(c.l.plugged[id], func(p string) bool { return p == port })
 	return nil
 }
-func (c computer) BuildBudget() time.Duration { return c.l.budget }
+
+func (c computer) BuildBudget() time.Duration {
+	c.l.mu.Lock()
+	defer c.l.mu.Unlock()
+	return c.l.budget
+}
 
 type netw struct{ l *lab }
 

@@ -207,7 +207,9 @@ func TestDeadline(t *testing.T) {
 	t.Run("the build budget is given on top", func(t *testing.T) {
 		t.Parallel()
 		l := newLab(t)
-		l.budget = 30 * time.Second
+		l.mu.Lock()
+		l.budget = 30 * time.Second // read by roles that run already
+		l.mu.Unlock()
 		l.create(nil)
 		l.setRefuse(func(string, amphora.Desired) error { return errors.New("no answer") })
 		l.weight(5)
