@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -149,6 +150,9 @@ func furnish() error {
 	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
 		return err
 	}
+	if err := hideNamespaces(); err != nil {
+		return err
+	}
 	if err := unix.Mount("tmpfs", "/run/netns", "tmpfs", 0, "mode=755"); err != nil {
 		return fmt.Errorf("mount /run/netns: %w", err)
 	}
@@ -165,6 +169,26 @@ func furnish() error {
 		return fmt.Errorf("mount %s: %w", mount, err)
 	}
 	return loopbackUp()
+}
+
+// hideNamespaces takes the host's named network namespaces out of the lab's sight: those that were there when the lab
+// was made would else hang below its own /run/netns.
+func hideNamespaces() error {
+	raw, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return err
+	}
+	for _, line := range slices.Backward(strings.Split(string(raw), "\n")) {
+		fields := strings.Fields(line)
+		if len(fields) < 5 || fields[4] != "/run/netns" && !strings.HasPrefix(fields[4], "/run/netns/") {
+			continue
+		}
+		// EINVAL: it went with another one, or with its maker, meanwhile.
+		if err := unix.Unmount(fields[4], unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("unmount %s: %w", fields[4], err)
+		}
+	}
+	return nil
 }
 
 func loopbackUp() error {
