@@ -46,6 +46,9 @@ func (s Sender) Run(ctx context.Context, now func() Beat, kick <-chan struct{}) 
 		if err != nil {
 			return fmt.Errorf("heartbeat target %q: %w", t, err)
 		}
+		if addr.IP == nil { // "" and ":port" are understood as no address at all
+			return fmt.Errorf("heartbeat target %q: want address:port", t)
+		}
 		targets = append(targets, addr)
 	}
 	// Not connected: a health role that is away must not make later sends fail with its ICMP answers.

@@ -48,7 +48,7 @@ func TestSenderFor(t *testing.T) {
 }
 
 func TestSenderRefusesTargets(t *testing.T) {
-	for _, target := range []string{"198.18.0.1", "198.18.0.1:99999", "[::1:5555"} {
+	for _, target := range []string{"", ":5555", "198.18.0.1", "198.18.0.1:99999", "[::1:5555"} {
 		s := heartbeat.Sender{Targets: []string{"127.0.0.1:5555", target}, Key: key}
 		err := s.Run(t.Context(), func() heartbeat.Beat {
 			t.Errorf("target %q: began to send", target)
