@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"colonnade/internal/agentconf"
+	"colonnade/internal/httpstatus"
 	"colonnade/internal/lb"
 )
 
@@ -148,20 +149,9 @@ func decode(route Route, w http.ResponseWriter, r *http.Request) (any, error) {
 	return body, nil
 }
 
-// statusOf maps the kinds of domain errors; it is the one place for agents.
-var statusOf = map[lb.Kind]int{
-	lb.KindInvalid:     http.StatusBadRequest,
-	lb.KindForbidden:   http.StatusForbidden,
-	lb.KindNotFound:    http.StatusNotFound,
-	lb.KindConflict:    http.StatusConflict,
-	lb.KindUnsupported: http.StatusNotImplemented,
-	lb.KindUnavailable: http.StatusServiceUnavailable,
-	lb.KindInternal:    http.StatusInternalServerError,
-}
-
 func answerError(w http.ResponseWriter, err error) {
 	body := map[string]any{}
-	status := statusOf[lb.KindOf(err)]
+	status := httpstatus.Of(lb.KindOf(err))
 	var typed interface {
 		error
 		HTTPStatus() int

@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"colonnade/internal/api/wire"
+	"colonnade/internal/httpstatus"
 	"colonnade/internal/identity"
 	"colonnade/internal/lb"
 )
@@ -24,20 +25,12 @@ type routeFault struct {
 func (f *routeFault) Error() string { return f.text }
 
 var (
-	errForbidden  = lb.Faultf(lb.KindForbidden, "Policy does not allow this request to be performed.")
-	errTooLarge   = errors.New("request is too large")
-	errMediaType  = errors.New("unknown mimetype: use application/json")
-	errPanic      = errors.New("panic while serving")
-	textInternal  = "An internal error occurred; the operator's log has the details under this request's id."
-	textLater     = "The service could not answer in time; please try again."
-	statusOfKinds = map[lb.Kind]int{
-		lb.KindInvalid:     http.StatusBadRequest,
-		lb.KindForbidden:   http.StatusForbidden,
-		lb.KindNotFound:    http.StatusNotFound,
-		lb.KindConflict:    http.StatusConflict,
-		lb.KindUnsupported: http.StatusNotImplemented,
-		lb.KindUnavailable: http.StatusServiceUnavailable,
-	}
+	errForbidden = lb.Faultf(lb.KindForbidden, "Policy does not allow this request to be performed.")
+	errTooLarge  = errors.New("request is too large")
+	errMediaType = errors.New("unknown mimetype: use application/json")
+	errPanic     = errors.New("panic while serving")
+	textInternal = "An internal error occurred; the operator's log has the details under this request's id."
+	textLater    = "The service could not answer in time; please try again."
 )
 
 // answer is an error turned into HTTP.
@@ -65,8 +58,9 @@ func answerFor(err error) answer {
 			body:   map[string]any{"error": map[string]any{"code": 401, "title": "Unauthorized", "message": text}},
 			header: http.Header{"Www-Authenticate": {`Bearer realm="colonnade"`}},
 		}
-	case errors.As(err, &fault) && statusOfKinds[fault.Kind] != 0:
-		return answer{status: statusOfKinds[fault.Kind], body: shapeA(statusOfKinds[fault.Kind], fault.Text)}
+	case errors.As(err, &fault) && fault.Kind != lb.KindInternal:
+		status := httpstatus.Of(fault.Kind)
+		return answer{status: status, body: shapeA(status, fault.Text)}
 	case errors.As(err, &tooLarge), errors.Is(err, errTooLarge):
 		return answer{status: http.StatusRequestEntityTooLarge, body: shapeA(413, errTooLarge.Error())}
 	case errors.Is(err, errMediaType):

@@ -230,13 +230,16 @@ func one[V any](c *call, root string, view V) (any, error) {
 
 // each makes a view of one row a view of all.
 func each[T, V any](view func(T) V) func([]T) ([]V, error) {
-	return func(rows []T) ([]V, error) {
-		out := make([]V, len(rows))
-		for i, row := range rows {
-			out[i] = view(row)
-		}
-		return out, nil
+	return func(rows []T) ([]V, error) { return views(rows, view), nil }
+}
+
+// views are all of a list as they are shown.
+func views[T, V any](all []T, view func(T) V) []V {
+	out := make([]V, len(all))
+	for i, one := range all {
+		out[i] = view(one)
 	}
+	return out
 }
 
 // byID reads the one row with this id.

@@ -11,7 +11,6 @@ import (
 
 	"colonnade/internal/amphora"
 	"colonnade/internal/api/wire"
-	"colonnade/internal/identity"
 	"colonnade/internal/lb"
 	"colonnade/internal/store"
 )
@@ -81,11 +80,9 @@ func projectOf(ctx context.Context, given, tenant wire.Opt[string]) (string, err
 	if id == "" {
 		id = principal(ctx).ProjectID
 	}
-	if id == "" {
-		id = identity.DefaultProject
-	}
-	if !projectID.MatchString(id) {
-		return "", lb.InvalidField("project_id", id, "Value should match the pattern "+projectID.String())
+	id, err := projectFor(id)
+	if err != nil {
+		return "", err
 	}
 	return id, mayWrite(ctx, id)
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/google/uuid"
 
 	"colonnade/internal/api/wire"
-	"colonnade/internal/identity"
 	"colonnade/internal/lb"
 	"colonnade/internal/network"
 )
@@ -25,13 +24,7 @@ func networkView(n network.Network) wire.Network {
 
 // operator returns the one who makes networks, if the caller may ask and there is one.
 func (s *server) operator(ctx context.Context) (NetworkOperator, error) {
-	if err := mayOperate(ctx); err != nil {
-		return nil, err
-	}
-	if s.Operator == nil {
-		return nil, lb.Faultf(lb.KindUnsupported, "Networks are made elsewhere in this deployment.")
-	}
-	return s.Operator, nil
+	return operatorOf(ctx, s.Operator, "Networks are made elsewhere in this deployment.")
 }
 
 func (s *server) listNetworks(ctx context.Context, c *call) (any, error) {
@@ -46,11 +39,7 @@ func (s *server) listNetworks(ctx context.Context, c *call) (any, error) {
 	if name := c.query.Get("name"); name != "" {
 		nets = slices.DeleteFunc(nets, func(n network.Network) bool { return n.Name != name })
 	}
-	out := make([]wire.Network, len(nets))
-	for i, n := range nets {
-		out[i] = networkView(n)
-	}
-	return map[string]any{"networks": out, "networks_links": []wire.Link{}}, nil
+	return map[string]any{"networks": views(nets, networkView), "networks_links": []wire.Link{}}, nil
 }
 
 func (s *server) showNetwork(ctx context.Context, c *call) (any, error) {
@@ -73,12 +62,9 @@ func (s *server) createNetwork(ctx context.Context, c *call) (any, error) {
 	if err := decodeBody(c.body, "network_", "network", &in); err != nil {
 		return nil, err
 	}
-	project := in.ProjectID.Or(principal(ctx).ProjectID)
-	if project == "" {
-		project = identity.DefaultProject
-	}
-	if !projectID.MatchString(project) {
-		return nil, lb.InvalidField("project_id", project, "Value should match the pattern "+projectID.String())
+	project, err := projectFor(in.ProjectID.Or(principal(ctx).ProjectID))
+	if err != nil {
+		return nil, err
 	}
 	id := uuid.NewString()
 	n, err := op.CreateNetwork(ctx, network.Network{

@@ -7,8 +7,6 @@ import (
 	"github.com/google/uuid"
 
 	"colonnade/internal/api/wire"
-	"colonnade/internal/identity"
-	"colonnade/internal/lb"
 	"colonnade/internal/network"
 )
 
@@ -35,13 +33,7 @@ func portView(p network.Port) wire.Port {
 
 // ports returns the one who puts machines on networks, if the caller may ask and there is one.
 func (s *server) ports(ctx context.Context) (PortOperator, error) {
-	if err := mayOperate(ctx); err != nil {
-		return nil, err
-	}
-	if s.Ports == nil {
-		return nil, lb.Faultf(lb.KindUnsupported, "Ports of machines are made elsewhere in this deployment.")
-	}
-	return s.Ports, nil
+	return operatorOf(ctx, s.Ports, "Ports of machines are made elsewhere in this deployment.")
 }
 
 func (s *server) listPorts(ctx context.Context, c *call) (any, error) {
@@ -61,11 +53,7 @@ func (s *server) listPorts(ctx context.Context, c *call) (any, error) {
 			all = slices.DeleteFunc(all, func(p network.Port) bool { return of(p) != want })
 		}
 	}
-	out := make([]wire.Port, len(all))
-	for i, p := range all {
-		out[i] = portView(p)
-	}
-	return map[string]any{"ports": out, "ports_links": []wire.Link{}}, nil
+	return map[string]any{"ports": views(all, portView), "ports_links": []wire.Link{}}, nil
 }
 
 func (s *server) showPort(ctx context.Context, c *call) (any, error) {
@@ -93,12 +81,9 @@ func (s *server) createPort(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, badReference(err)
 	}
-	project := in.ProjectID.Or(n.ProjectID)
-	if project == "" {
-		project = identity.DefaultProject
-	}
-	if !projectID.MatchString(project) {
-		return nil, lb.InvalidField("project_id", project, "Value should match the pattern "+projectID.String())
+	project, err := projectFor(in.ProjectID.Or(n.ProjectID))
+	if err != nil {
+		return nil, err
 	}
 	p, err := op.CreateTenantPort(ctx, network.PortSpec{
 		ID: uuid.NewString(), NetworkID: n.ID, SubnetID: in.SubnetID.Or(""), Address: in.IPAddress.Or(""), ProjectID: project,

@@ -14,7 +14,6 @@ import (
 	"colonnade/internal/cluster"
 	"colonnade/internal/compute"
 	"colonnade/internal/distributor"
-	"colonnade/internal/health"
 	"colonnade/internal/lb"
 	"colonnade/internal/network"
 )
@@ -230,12 +229,12 @@ func TestDistributor(t *testing.T) {
 }
 
 type fleetStore struct {
-	subjects []health.Subject
+	subjects []lb.Subject
 	health   []lb.InstanceHealth
 	err      error
 }
 
-func (s fleetStore) Subjects(context.Context) ([]health.Subject, error)  { return s.subjects, nil }
+func (s fleetStore) Subjects(context.Context) ([]lb.Subject, error)      { return s.subjects, nil }
 func (s fleetStore) Health(context.Context) ([]lb.InstanceHealth, error) { return s.health, s.err }
 func (fleetStore) SaveHealth(context.Context, []lb.InstanceHealth, []lb.Wake) error {
 	return errors.New("not asked")
@@ -251,7 +250,7 @@ func (fleetStore) SaveListenerStatistics(context.Context, map[string][]amphora.L
 
 func TestFleet(t *testing.T) {
 	s := fleetStore{
-		subjects: []health.Subject{
+		subjects: []lb.Subject{
 			{ID: "a1", Kind: "amphora", LoadBalancers: []string{"lb1"}},
 			{ID: "a2", Kind: "amphora", LoadBalancers: []string{"lb1"}},
 			{ID: "a3", Kind: "amphora", LoadBalancers: []string{"lb2"}},

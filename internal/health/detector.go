@@ -35,7 +35,7 @@ type View struct {
 
 // instance is one amphora or distributor.
 type instance struct {
-	Subject
+	lb.Subject
 	guard    heartbeat.Guard
 	health   lb.InstanceHealth
 	before   lb.InstanceHealth // health before it became silent
@@ -54,7 +54,7 @@ type Change struct {
 }
 
 // NewView starts from what is stored. Everybody gets a fresh deadline: silence before our time says nothing.
-func NewView(stored []lb.InstanceHealth, subjects []Subject, now time.Time) *View {
+func NewView(stored []lb.InstanceHealth, subjects []lb.Subject, now time.Time) *View {
 	v := &View{instances: map[string]*instance{}, looked: now}
 	v.SetSubjects(subjects, now)
 	for _, h := range stored {
@@ -67,7 +67,7 @@ func NewView(stored []lb.InstanceHealth, subjects []Subject, now time.Time) *Vie
 
 // SetSubjects replaces who is expected. Newcomers get a fresh deadline, but are silent only after a first heartbeat:
 // until then they boot, and the cluster manager's boot deadline holds.
-func (v *View) SetSubjects(subjects []Subject, now time.Time) {
+func (v *View) SetSubjects(subjects []lb.Subject, now time.Time) {
 	kept := make(map[string]*instance, len(subjects))
 	for _, s := range subjects {
 		i, ok := v.instances[s.ID]

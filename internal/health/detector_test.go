@@ -15,7 +15,7 @@ import (
 
 var start = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
-var subjects = []health.Subject{
+var subjects = []lb.Subject{
 	{ID: "a1", Kind: "amphora", HeartbeatKey: "01", LoadBalancers: []string{"lb1"}},
 	{ID: "a2", Kind: "amphora", HeartbeatKey: "02", LoadBalancers: []string{"lb1"}},
 	{ID: "d1", Kind: "distributor", HeartbeatKey: "03", LoadBalancers: []string{"lb1", "lb2"}},

@@ -9,18 +9,10 @@ import (
 	"colonnade/internal/lb"
 )
 
-// Subject is an instance whose heartbeats are expected.
-type Subject struct {
-	ID            string
-	Kind          string // "amphora" or "distributor"
-	HeartbeatKey  string
-	LoadBalancers []string // an amphora's one; a distributor's many
-}
-
 // Store is what the health role needs of the database.
 type Store interface {
 	// Subjects lists all amphorae and distributors that are not DELETED.
-	Subjects(ctx context.Context) ([]Subject, error)
+	Subjects(ctx context.Context) ([]lb.Subject, error)
 	Health(ctx context.Context) ([]lb.InstanceHealth, error)
 	// SaveHealth writes changed health and the wakes in one transaction.
 	SaveHealth(ctx context.Context, changed []lb.InstanceHealth, wakes []lb.Wake) error

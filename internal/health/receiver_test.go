@@ -40,7 +40,7 @@ func (p *pipe) SetWriteDeadline(time.Time) error      { return nil }
 
 type memory struct {
 	mu       sync.Mutex
-	subjects []health.Subject
+	subjects []lb.Subject
 	failures int
 	health   map[string]lb.InstanceHealth
 	writes   int
@@ -49,7 +49,7 @@ type memory struct {
 	stats    map[string][]amphora.ListenerStats
 }
 
-func (m *memory) Subjects(context.Context) ([]health.Subject, error) {
+func (m *memory) Subjects(context.Context) ([]lb.Subject, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.subjects, nil
@@ -160,7 +160,7 @@ type away struct {
 	stop context.CancelFunc
 }
 
-func (a *away) Subjects(ctx context.Context) ([]health.Subject, error) {
+func (a *away) Subjects(ctx context.Context) ([]lb.Subject, error) {
 	if a.stop != nil {
 		a.stop()
 	}

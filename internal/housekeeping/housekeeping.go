@@ -11,7 +11,6 @@ import (
 
 	"colonnade/internal/compute"
 	"colonnade/internal/crashpoint"
-	"colonnade/internal/health"
 	"colonnade/internal/lb"
 	"colonnade/internal/network"
 )
@@ -19,7 +18,7 @@ import (
 // Store is what housekeeping needs of the database.
 type Store interface {
 	// Subjects lists all amphorae and distributors that are not DELETED.
-	Subjects(ctx context.Context) ([]health.Subject, error)
+	Subjects(ctx context.Context) ([]lb.Subject, error)
 	// ClusterState is asked whether a load balancer still exists; one that is gone is lb.KindNotFound.
 	ClusterState(ctx context.Context, lbID string) (lb.ClusterState, error)
 }

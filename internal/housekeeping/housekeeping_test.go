@@ -10,7 +10,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"colonnade/internal/compute"
-	"colonnade/internal/health"
 	"colonnade/internal/housekeeping"
 	"colonnade/internal/lb"
 	"colonnade/internal/network"
@@ -18,8 +17,8 @@ import (
 
 type rows struct{ err error }
 
-func (r rows) Subjects(context.Context) ([]health.Subject, error) {
-	return []health.Subject{{ID: "a1"}, {ID: "d1"}}, r.err
+func (r rows) Subjects(context.Context) ([]lb.Subject, error) {
+	return []lb.Subject{{ID: "a1"}, {ID: "d1"}}, r.err
 }
 
 func (rows) ClusterState(_ context.Context, id string) (lb.ClusterState, error) {

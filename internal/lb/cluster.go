@@ -90,6 +90,14 @@ type Distributor struct {
 	UpdatedAt time.Time `bun:"updated_at,nullzero"`
 }
 
+// Subject is an instance whose heartbeats are expected.
+type Subject struct {
+	ID            string
+	Kind          string // "amphora" or "distributor"
+	HeartbeatKey  string
+	LoadBalancers []string // an amphora's one; a distributor's many
+}
+
 // InstanceHealth is what the health role knows of an amphora or distributor; written when it changes, LastSeen coarsely.
 type InstanceHealth struct {
 	InstanceID string    `bun:"instance_id,pk"`

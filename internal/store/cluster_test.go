@@ -77,7 +77,7 @@ func TestClusterLife(t *testing.T) {
 		}
 		subjects, err := s.Subjects(ctx)
 		ok(t, err)
-		wantSubjects := []health.Subject{
+		wantSubjects := []lb.Subject{
 			{ID: "a1", Kind: "amphora", HeartbeatKey: "ka1", LoadBalancers: []string{"lb1"}},
 			{ID: "a2", Kind: "amphora", HeartbeatKey: "ka2", LoadBalancers: []string{"lb1"}},
 		}

@@ -7,12 +7,11 @@ import (
 	"github.com/uptrace/bun"
 
 	"colonnade/internal/amphora"
-	"colonnade/internal/health"
 	"colonnade/internal/lb"
 )
 
 // Subjects lists all amphorae and distributors that are not DELETED.
-func (s *Store) Subjects(ctx context.Context) (subjects []health.Subject, err error) {
+func (s *Store) Subjects(ctx context.Context) (subjects []lb.Subject, err error) {
 	err = s.snapshot(ctx, func(ctx context.Context, tx bun.Tx) error {
 		subjects = nil
 		var amphorae []amphoraRow
@@ -20,7 +19,7 @@ func (s *Store) Subjects(ctx context.Context) (subjects []health.Subject, err er
 			return err
 		}
 		for _, a := range amphorae {
-			subjects = append(subjects, health.Subject{ID: a.ID, Kind: "amphora", HeartbeatKey: a.HeartbeatKey, LoadBalancers: []string{a.LoadBalancerID}})
+			subjects = append(subjects, lb.Subject{ID: a.ID, Kind: "amphora", HeartbeatKey: a.HeartbeatKey, LoadBalancers: []string{a.LoadBalancerID}})
 		}
 		var distributors []distributorRow
 		if err := tx.NewSelect().Model(&distributors).Order("o.id").Scan(ctx); err != nil {
@@ -31,7 +30,7 @@ func (s *Store) Subjects(ctx context.Context) (subjects []health.Subject, err er
 			return err
 		}
 		for _, d := range distributors {
-			subjects = append(subjects, health.Subject{ID: d.ID, Kind: "distributor", HeartbeatKey: d.HeartbeatKey, LoadBalancers: serves[d.ID]})
+			subjects = append(subjects, lb.Subject{ID: d.ID, Kind: "distributor", HeartbeatKey: d.HeartbeatKey, LoadBalancers: serves[d.ID]})
 		}
 		return nil
 	})

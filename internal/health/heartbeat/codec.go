@@ -20,7 +20,7 @@ import (
 	"colonnade/internal/distributor"
 )
 
-// Kinds of senders; the same words as agentconf.Config.Kind and health.Subject.Kind.
+// Kinds of senders; the same words as agentconf.Config.Kind and lb.Subject.Kind.
 const (
 	KindAmphora     = "amphora"
 	KindDistributor = "distributor"
