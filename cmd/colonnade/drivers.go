@@ -9,6 +9,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"colonnade/internal/amphora"
+	amphoranoop "colonnade/internal/amphora/noop"
+	"colonnade/internal/api"
 	"colonnade/internal/compute"
 	"colonnade/internal/compute/netns"
 	"colonnade/internal/config"
@@ -53,6 +56,14 @@ var networkDrivers = map[string]func(machine) (networkDriver, error){
 var computeDrivers = map[string]func(machine, networkDriver) (computeDriver, error){
 	"netns":     newNetns,
 	config.Noop: newNoopCompute,
+}
+
+// provider says what amphorae can do that are made with this configuration.
+func provider(c config.Config) api.Provider {
+	if c.IsNoop() {
+		return amphoranoop.Provider{}
+	}
+	return amphora.HAProxy{}
 }
 
 func newBridge(m machine) (networkDriver, error) {

@@ -53,7 +53,7 @@ func roleAPI(ctx context.Context, p *controlPlane) ([]runner, error) {
 	operator, _ := p.network.(api.NetworkOperator) // nil: networks are not ours to make
 	ports, _ := p.network.(api.PortOperator)
 	deps := api.Deps{
-		Store: p.store, Networks: p.network, Operator: operator, Ports: ports, Identity: authenticator, Log: p.log, Observe: p.metrics.API(),
+		Store: p.store, Networks: p.network, Operator: operator, Ports: ports, Provider: provider(p.conf), Identity: authenticator, Log: p.log, Observe: p.metrics.API(),
 		Settings: api.Settings{
 			DesiredSize: c.DesiredSize, MinSize: c.MinSize, StandbySize: c.StandbySize, Cooldown: time.Duration(c.Cooldown),
 			AcceptWhilePending: p.conf.API.AcceptWhilePending,

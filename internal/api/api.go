@@ -45,7 +45,9 @@ type Deps struct {
 	// Operator is nil where networks are not ours to make; its calls answer 501 then.
 	Operator NetworkOperator
 	// Ports is nil where machines are put on networks by others; its calls answer 501 then.
-	Ports    PortOperator
+	Ports PortOperator
+	// Provider says what the deployment's amphorae can do.
+	Provider Provider
 	Identity identity.Authenticator
 	Settings Settings
 	// Check is what GET /healthcheck asks; nil answers 404 there.
@@ -62,8 +64,8 @@ type server struct {
 
 // New makes the API's handler.
 func New(deps Deps) (http.Handler, error) {
-	if deps.Store == nil || deps.Networks == nil || deps.Identity == nil || deps.Log == nil {
-		return nil, errors.New("make api: store, networks, identity and log are needed")
+	if deps.Store == nil || deps.Networks == nil || deps.Provider == nil || deps.Identity == nil || deps.Log == nil {
+		return nil, errors.New("make api: store, networks, provider, identity and log are needed")
 	}
 	if s := deps.Settings; s.DesiredSize < 1 || s.MinSize < 1 || s.MinSize > s.DesiredSize || s.StandbySize < 0 || s.Cooldown < 0 {
 		return nil, fmt.Errorf("make api: settings %+v: sizes must be 1 ≤ min_size ≤ desired_size and standby_size ≥ 0", s)

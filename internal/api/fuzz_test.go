@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"colonnade/internal/amphora"
 	"colonnade/internal/amphora/haproxy"
 	"colonnade/internal/api/wire"
 	"colonnade/internal/lb"
@@ -81,7 +82,7 @@ func FuzzBodies(f *testing.F) {
 	for _, s := range seeds {
 		f.Add([]byte(s))
 	}
-	s := &server{Deps: Deps{Networks: oneSubnet{}, Settings: DefaultSettings()}}
+	s := &server{Deps: Deps{Networks: oneSubnet{}, Provider: amphora.HAProxy{}, Settings: DefaultSettings()}}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		parent := lb.LoadBalancer{
 			ID: "33333333-3333-4333-8333-333333333333", ProjectID: "p", Enabled: true, VIPAddress: "198.18.10.1",
@@ -139,6 +140,9 @@ func FuzzBodies(f *testing.F) {
 			if h, err = newMonitor(in, pool); err == nil {
 				err = tree.AddHealthMonitor(h)
 			}
+		}
+		if err == nil {
+			err = s.Provider.Supports(&tree)
 		}
 		if err != nil {
 			refusal(t, err)

@@ -39,7 +39,11 @@ func (s *server) newTree(ctx context.Context, l lb.LoadBalancer, in wire.LoadBal
 			}
 		}
 	}
-	return lb.NewTree(l, g.listeners, g.pools)
+	t, err := lb.NewTree(l, g.listeners, g.pools)
+	if err != nil {
+		return lb.Tree{}, err
+	}
+	return t, s.Provider.Supports(&t)
 }
 
 // graph is a tree under construction.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"colonnade/internal/amphora"
 	"colonnade/internal/api"
 	"colonnade/internal/identity"
 	"colonnade/internal/lb"
@@ -68,7 +69,7 @@ func newLab(t testing.TB, who identity.Authenticator, settings ...api.Settings) 
 		}
 	}
 	h, err := api.New(api.Deps{
-		Store: s, Networks: driver, Operator: rows{s}, Ports: driver, Identity: who,
+		Store: s, Networks: driver, Operator: rows{s}, Ports: driver, Provider: amphora.HAProxy{}, Identity: who,
 		Settings: set, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -45,7 +45,10 @@ func (s *server) showLoadBalancer(ctx context.Context, c *call) (any, error) {
 func (s *server) change(ctx context.Context, lbID string, f func(*lb.Tree) error) (lb.Tree, error) {
 	return s.Store.ChangeTree(ctx, lbID, principal(ctx).UserID, func(t *lb.Tree) error {
 		t.AcceptPending = s.Settings.AcceptWhilePending
-		return f(t)
+		if err := f(t); err != nil {
+			return err
+		}
+		return s.Provider.Supports(t)
 	})
 }
 

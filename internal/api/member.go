@@ -121,9 +121,6 @@ func (s *server) checkMemberSubnet(ctx context.Context, m lb.Member) error {
 		return err
 	}
 	if m.SubnetID == "" {
-		if !a.Is4() {
-			return lb.Unsupported("an IPv6 member without a subnet_id (VIPs are IPv4)")
-		}
 		return nil
 	}
 	subnet, err := s.tenantSubnet(ctx, m.SubnetID)

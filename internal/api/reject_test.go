@@ -115,10 +115,10 @@ func TestRejectedRequestsLeaveNoTrace(t *testing.T) {
 
 		{"second monitor", "POST", hms, `{"healthmonitor":{"pool_id":"` + poolID + `","type":"TCP","delay":1,"timeout":1,"max_retries":1}}`, 409, ""},
 		{"monitor of an unknown pool", "POST", hms, `{"healthmonitor":{"pool_id":"` + strangerID + `","type":"TCP","delay":1,"timeout":1,"max_retries":1}}`, 404, "Pool " + strangerID + " not found."},
-		{"PING", "POST", hms, `{"healthmonitor":{"pool_id":"` + poolID + `","type":"PING","delay":1,"timeout":1,"max_retries":1}}`, 501, "health monitor type PING"},
+		{"PING", "POST", lbs, `{"loadbalancer":{` + vip + `,"pools":[{"name":"p","protocol":"TCP","lb_algorithm":"ROUND_ROBIN","healthmonitor":{"type":"PING","delay":1,"timeout":1,"max_retries":1}}]}}`, 501, "health monitor type PING"},
 		{"UDP-CONNECT on HTTP", "POST", hms, `{"healthmonitor":{"pool_id":"` + poolID + `","type":"UDP-CONNECT","delay":5,"timeout":1,"max_retries":1}}`, 400, "not compatible"},
 		{"HTTP field on TCP", "POST", hms, `{"healthmonitor":{"pool_id":"` + poolID + `","type":"TCP","delay":1,"timeout":1,"max_retries":1,"url_path":"/"}}`, 400, "only for monitors of type HTTP or HTTPS"},
-		{"delay 0", "POST", hms, `{"healthmonitor":{"pool_id":"` + poolID + `","type":"TCP","delay":0,"timeout":1,"max_retries":1}}`, 501, "health monitor delay"},
+		{"delay 0", "PUT", hms + "/" + monitorID, `{"healthmonitor":{"delay":0}}`, 501, "health monitor delay"},
 		{"retries", "POST", hms, `{"healthmonitor":{"pool_id":"` + poolID + `","type":"TCP","delay":1,"timeout":1,"max_retries":11}}`, 400, "lower or equal to 10"},
 		{"path that ends a line", "PUT", hms + "/" + monitorID, `{"healthmonitor":{"url_path":"/a\r\nX: y"}}`, 400, "is not a valid path"},
 		{"path with a space", "PUT", hms + "/" + monitorID, `{"healthmonitor":{"url_path":"/a b"}}`, 400, "is not a valid path"},

@@ -36,6 +36,13 @@ type Store interface {
 	AmphoraStatistics(ctx context.Context, amphoraID string) ([]amphora.ListenerStats, error)
 }
 
+// Provider is what the deployment's amphorae can do.
+type Provider interface {
+	// Supports refuses a tree that keeps to the API's rules and asks for what the amphorae cannot do, as an
+	// lb.KindUnsupported fault. It is asked with every tree before it is written.
+	Supports(t *lb.Tree) error
+}
+
 // Networks is what the API needs of the network driver for VIPs and members.
 type Networks interface {
 	Subnet(ctx context.Context, id string) (network.Subnet, error)

@@ -41,16 +41,13 @@ func (s *server) resolveVIP(ctx context.Context, l lb.LoadBalancer, in wire.Load
 	case v.SubnetID != "":
 		var subnet network.Subnet
 		if subnet, err = s.tenantSubnet(ctx, v.SubnetID); err == nil {
-			v.NetworkID, err = subnet.NetworkID, checkVIP(v.Address, subnet)
+			v.NetworkID, err = subnet.NetworkID, s.checkVIP(v.Address, subnet)
 		}
 	default:
 		err = lb.Invalidf("VIP must contain one of: vip_port_id, vip_network_id, vip_subnet_id.")
 	}
 	if err != nil {
 		return v, badReference(err)
-	}
-	if a, err := netip.ParseAddr(v.Address); err == nil && !a.Is4() {
-		return v, lb.Unsupported("an IPv6 VIP")
 	}
 	return v, nil
 }
@@ -93,7 +90,7 @@ func (s *server) vipOfNetwork(ctx context.Context, v *vip) error {
 		if v.Address == "" && v.SubnetID == "" {
 			return nil // any
 		}
-		if err := checkVIP(v.Address, subnet); err == nil || v.SubnetID != "" {
+		if err := s.checkVIP(v.Address, subnet); err == nil || v.SubnetID != "" {
 			v.SubnetID = subnet.ID
 			return err
 		}
@@ -104,18 +101,16 @@ func (s *server) vipOfNetwork(ctx context.Context, v *vip) error {
 	return lb.Invalidf("Network %s has no subnet for VIP address '%s'.", v.NetworkID, v.Address)
 }
 
-func checkVIP(address string, subnet network.Subnet) error {
+// checkVIP refuses a subnet that does not have the address, or whose addresses cannot be VIPs here.
+func (s *server) checkVIP(address string, subnet network.Subnet) error {
 	p, err := netip.ParsePrefix(subnet.CIDR)
 	if err != nil {
 		return err
 	}
-	if !p.Addr().Is4() {
-		return lb.Unsupported("an IPv6 VIP")
-	}
 	if a, err := netip.ParseAddr(address); err == nil && !p.Contains(a) {
 		return lb.Invalidf("VIP address %s is not in subnet %s (%s).", address, subnet.ID, subnet.CIDR)
 	}
-	return nil
+	return s.Provider.Supports(&lb.Tree{LoadBalancer: lb.LoadBalancer{VIPAddress: p.Addr().String()}})
 }
 
 // plant makes the VIP's port and writes the tree and its cluster; the port goes again when that fails.

@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"colonnade/internal/amphora"
 	"colonnade/internal/api"
 	"colonnade/internal/cli"
 	"colonnade/internal/identity"
@@ -101,7 +102,7 @@ func TestScripts(t *testing.T) {
 				return err
 			}
 			h, err := api.New(api.Deps{
-				Store: s, Networks: driver, Operator: rows{s}, Ports: driver, Identity: who, Settings: api.DefaultSettings(),
+				Store: s, Networks: driver, Operator: rows{s}, Ports: driver, Provider: amphora.HAProxy{}, Identity: who, Settings: api.DefaultSettings(),
 				Log: slog.New(slog.DiscardHandler),
 			})
 			if err != nil {

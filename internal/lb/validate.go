@@ -73,32 +73,20 @@ func transport(protocol string) string {
 
 // ValidateListener checks what can be said about a listener without its load balancer.
 func ValidateListener(l Listener) error {
-	switch l.Protocol {
-	case ProtocolHTTP, ProtocolHTTPS, ProtocolTCP:
-	default:
-		return Unsupported("listener protocol %s", l.Protocol)
-	}
 	return validateInsertHeaders(l.Protocol, l.InsertHeaders)
 }
 
-// Headers HAProxy is told to insert, those the API knows besides, and those that need a TLS listener.
-var (
-	insertedHeaders = []string{"X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto"}
-	otherHeaders    = []string{"X-Forwarded-IP", "X-Client-IP", "X-Real-IP"}
-)
+// knownHeaders are those a listener can be told to insert.
+var knownHeaders = []string{
+	"X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-IP", "X-Client-IP", "X-Real-IP",
+}
 
 func validateInsertHeaders(protocol string, headers map[string]string) error {
 	if len(headers) > 0 && protocol != ProtocolHTTP {
 		return InvalidOption("insert-headers", fmt.Sprintf("a %s protocol listener.", protocol))
 	}
 	for name, value := range headers {
-		switch {
-		case slices.Contains(insertedHeaders, name):
-		case slices.Contains(otherHeaders, name):
-			if truth(value) {
-				return Unsupported("insert_headers %s", name)
-			}
-		default:
+		if !slices.Contains(knownHeaders, name) {
 			return InvalidOption(name, "insert_headers")
 		}
 		if !truth(value) && !strings.EqualFold(value, "false") {
@@ -142,20 +130,9 @@ var cookieName = regexp.MustCompile("^[A-Za-z0-9!#$%&*+.^_`|~-]{1,255}$")
 
 // ValidatePool checks what can be said about a pool without its load balancer, members and monitor apart.
 func ValidatePool(p Pool) error {
-	switch p.Protocol {
-	case ProtocolHTTP, ProtocolHTTPS, ProtocolTCP, ProtocolProxy, ProtocolProxyV2:
-	default:
-		return Unsupported("pool protocol %s", p.Protocol)
-	}
-	if p.Algorithm == SourceIPPort {
-		return Unsupported("lb_algorithm %s", SourceIPPort)
-	}
 	sp := p.SessionPersistence
 	if sp == nil {
 		return nil
-	}
-	if sp.Type != PersistSourceIP && (p.Protocol == ProtocolTCP || p.Protocol == ProtocolHTTPS) {
-		return Unsupported("session persistence %s for a pool of protocol %s", sp.Type, p.Protocol)
 	}
 	switch sp.Type {
 	case PersistSourceIP, PersistHTTPCookie:

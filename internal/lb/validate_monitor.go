@@ -14,9 +14,6 @@ const (
 	DefaultExpectedCodes  = "200"
 )
 
-// maxCheckSeconds is 20 days: HAProxy's timers end at 24.
-const maxCheckSeconds = 20 * 24 * 3600
-
 // IsHTTPMonitor reports whether a monitor of this type has the HTTP-only fields.
 func IsHTTPMonitor(monitorType string) bool {
 	return monitorType == MonitorHTTP || monitorType == MonitorHTTPS
@@ -24,15 +21,6 @@ func IsHTTPMonitor(monitorType string) bool {
 
 // ValidateHealthMonitor checks a monitor with all defaults filled in.
 func ValidateHealthMonitor(h HealthMonitor) error {
-	switch h.Type {
-	case MonitorHTTP, MonitorHTTPS, MonitorTCP:
-	default:
-		return Unsupported("health monitor type %s", h.Type)
-	}
-	if h.Delay < 1 || h.Timeout < 1 || h.Delay > maxCheckSeconds || h.Timeout > maxCheckSeconds {
-		// Upstream takes any number, 0 too, and renders a check that HAProxy refuses.
-		return Unsupported("health monitor delay or timeout outside of 1 to %d", maxCheckSeconds)
-	}
 	if !IsHTTPMonitor(h.Type) {
 		return nil
 	}

@@ -34,18 +34,12 @@ func TestValidateListener(t *testing.T) {
 	of := func(protocol string, headers map[string]string) error {
 		return lb.ValidateListener(lb.Listener{Protocol: protocol, InsertHeaders: headers})
 	}
-	no := "Provider 'amphora' does not support a requested option: "
 	checkRules(t, []rule{
 		{"HTTP", of("HTTP", nil), 0, ""},
 		{"HTTPS", of("HTTPS", nil), 0, ""},
 		{"TCP", of("TCP", map[string]string{}), 0, ""},
-		{"UDP", of("UDP", nil), lb.KindUnsupported, no + "listener protocol UDP"},
-		{"SCTP", of("SCTP", nil), lb.KindUnsupported, no + "listener protocol SCTP"},
-		{"TERMINATED_HTTPS", of("TERMINATED_HTTPS", nil), lb.KindUnsupported, no + "listener protocol TERMINATED_HTTPS"},
-		{"PROMETHEUS", of("PROMETHEUS", nil), lb.KindUnsupported, no + "listener protocol PROMETHEUS"},
 		{"headers", of("HTTP", map[string]string{"X-Forwarded-For": "true", "X-Forwarded-Port": "False", "X-Forwarded-Proto": "TRUE"}), 0, ""},
 		{"headers on TCP", of("TCP", map[string]string{"X-Forwarded-For": "true"}), lb.KindInvalid, "insert-headers is not a valid option for a TCP protocol listener."},
-		{"known header, asked for", of("HTTP", map[string]string{"X-Real-IP": "true"}), lb.KindUnsupported, no + "insert_headers X-Real-IP"},
 		{"known header, not asked for", of("HTTP", map[string]string{"X-Real-IP": "false"}), 0, ""},
 		{"header nobody knows", of("HTTP", map[string]string{"X-Evil": "true"}), lb.KindInvalid, "X-Evil is not a valid option for insert_headers"},
 		{"header that needs TLS", of("HTTP", map[string]string{"X-SSL-Client-CN": "true"}), lb.KindInvalid, "X-SSL-Client-CN is not a valid option for insert_headers"},
@@ -62,19 +56,14 @@ func TestValidatePool(t *testing.T) {
 		}
 		return lb.ValidatePool(p)
 	}
-	no := "Provider 'amphora' does not support a requested option: "
 	checkRules(t, []rule{
 		{"HTTP", of("HTTP", "", ""), 0, ""},
 		{"PROXYV2", of("PROXYV2", "", ""), 0, ""},
-		{"UDP", of("UDP", "", ""), lb.KindUnsupported, no + "pool protocol UDP"},
 		{"SOURCE_IP", lb.ValidatePool(lb.Pool{Protocol: "TCP", Algorithm: "SOURCE_IP"}), 0, ""},
-		{"SOURCE_IP_PORT", lb.ValidatePool(lb.Pool{Protocol: "TCP", Algorithm: "SOURCE_IP_PORT"}), lb.KindUnsupported, no + "lb_algorithm SOURCE_IP_PORT"},
 		{"address", of("TCP", "SOURCE_IP", ""), 0, ""},
 		{"address with cookie", of("HTTP", "SOURCE_IP", "c"), lb.KindInvalid, `Validation failure: Field "cookie_name" can not be set for session persistence type SOURCE_IP.`},
 		{"HTTP cookie", of("HTTP", "HTTP_COOKIE", ""), 0, ""},
 		{"HTTP cookie with name", of("HTTP", "HTTP_COOKIE", "c"), lb.KindInvalid, `Validation failure: Field "cookie_name" can not be set for session persistence type HTTP_COOKIE.`},
-		{"HTTP cookie in TCP", of("TCP", "HTTP_COOKIE", ""), lb.KindUnsupported, no + "session persistence HTTP_COOKIE for a pool of protocol TCP"},
-		{"application's cookie in HTTPS", of("HTTPS", "APP_COOKIE", "c"), lb.KindUnsupported, no + "session persistence APP_COOKIE for a pool of protocol HTTPS"},
 		{"application's cookie", of("PROXY", "APP_COOKIE", "JSESSIONID"), 0, ""},
 		{"application's cookie without name", of("HTTP", "APP_COOKIE", ""), lb.KindInvalid, `Validation failure: Field "cookie_name" needs to be specified for session persistence type APP_COOKIE.`},
 		{"longest name", of("HTTP", "APP_COOKIE", strings.Repeat("a", 255)), 0, ""},
@@ -111,18 +100,10 @@ func TestValidateHealthMonitor(t *testing.T) {
 		edit(&h)
 		return lb.ValidateHealthMonitor(h)
 	}
-	no := "Provider 'amphora' does not support a requested option: "
-	outside := no + "health monitor delay or timeout outside of 1 to 1728000"
 	checkRules(t, []rule{
 		{"HTTP", of(func(*lb.HealthMonitor) {}), 0, ""},
 		{"TCP looks at no HTTP field", of(func(h *lb.HealthMonitor) { h.Type, h.URLPath, h.ExpectedCodes = "TCP", "", "" }), 0, ""},
-		{"PING", of(func(h *lb.HealthMonitor) { h.Type = "PING" }), lb.KindUnsupported, no + "health monitor type PING"},
-		{"TLS-HELLO", of(func(h *lb.HealthMonitor) { h.Type = "TLS-HELLO" }), lb.KindUnsupported, no + "health monitor type TLS-HELLO"},
-		{"no delay", of(func(h *lb.HealthMonitor) { h.Delay = 0 }), lb.KindUnsupported, outside},
-		{"no timeout", of(func(h *lb.HealthMonitor) { h.Timeout = 0 }), lb.KindUnsupported, outside},
 		{"20 days", of(func(h *lb.HealthMonitor) { h.Delay, h.Timeout = 1728000, 1728000 }), 0, ""},
-		{"delay beyond", of(func(h *lb.HealthMonitor) { h.Delay = 1728001 }), lb.KindUnsupported, outside},
-		{"timeout beyond", of(func(h *lb.HealthMonitor) { h.Type, h.Timeout = "TCP", 1728001 }), lb.KindUnsupported, outside},
 		{"domain without HTTP/1.1", of(func(h *lb.HealthMonitor) { h.DomainName, h.HTTPVersion = "a.example", "1.0" }), lb.KindInvalid, "Validation failure: 'http_version' must be set to 1.1 when 'domain_name' is set."},
 		{"domain", of(func(h *lb.HealthMonitor) { h.DomainName, h.HTTPVersion = "a.example.", "1.1" }), 0, ""},
 		{"codes that HTTP has not", of(func(h *lb.HealthMonitor) { h.ExpectedCodes = "200,600" }), lb.KindInvalid, "Invalid input for field/attribute expected_codes. Value: '200,600'. Value should name HTTP status codes"},

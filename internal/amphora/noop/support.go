@@ -1,0 +1,9 @@
+package noop
+
+import "colonnade/internal/lb"
+
+// Provider is the provider whose amphorae do nothing, and can do that with anything.
+type Provider struct{}
+
+// Supports takes every tree.
+func (Provider) Supports(*lb.Tree) error { return nil }

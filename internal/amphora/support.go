@@ -1,0 +1,90 @@
+package amphora
+
+import (
+	"net/netip"
+	"slices"
+
+	"colonnade/internal/lb"
+)
+
+// What HAProxy amphorae run; everything else the API knows is refused before anything of it is written.
+var (
+	supportedListeners = []string{lb.ProtocolHTTP, lb.ProtocolHTTPS, lb.ProtocolTCP}
+	supportedPools     = []string{lb.ProtocolHTTP, lb.ProtocolHTTPS, lb.ProtocolTCP, lb.ProtocolProxy, lb.ProtocolProxyV2}
+	supportedMonitors  = []string{lb.MonitorHTTP, lb.MonitorHTTPS, lb.MonitorTCP}
+	supportedHeaders   = []string{"X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto"}
+)
+
+// maxCheckSeconds is 20 days: HAProxy's timers end at 24.
+const maxCheckSeconds = 20 * 24 * 3600
+
+// HAProxy is the provider whose amphorae run HAProxy.
+type HAProxy struct{}
+
+// Supports refuses, as an lb.KindUnsupported fault, what the API's rules allow and these amphorae cannot do. It is the
+// one place that says so: whoever teaches the amphora something takes its line away here.
+func (HAProxy) Supports(t *lb.Tree) error {
+	if err := supportsIPv4(t.LoadBalancer.VIPAddress, "an IPv6 VIP"); err != nil {
+		return err
+	}
+	for i := range t.Listeners {
+		if err := supportsListener(&t.Listeners[i]); err != nil {
+			return err
+		}
+	}
+	for i := range t.Pools {
+		if err := supportsPool(&t.Pools[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// supportsIPv4 takes every address that is not IPv6; one that is not known yet is the driver's choice.
+func supportsIPv4(address, what string) error {
+	if a, err := netip.ParseAddr(address); err == nil && !a.Is4() {
+		return lb.Unsupported("%s", what)
+	}
+	return nil
+}
+
+func supportsListener(l *lb.Listener) error {
+	if !slices.Contains(supportedListeners, l.Protocol) {
+		return lb.Unsupported("listener protocol %s", l.Protocol)
+	}
+	for name, value := range l.InsertHeaders {
+		if value == "true" && !slices.Contains(supportedHeaders, name) {
+			return lb.Unsupported("insert_headers %s", name)
+		}
+	}
+	return nil
+}
+
+func supportsPool(p *lb.Pool) error {
+	if !slices.Contains(supportedPools, p.Protocol) {
+		return lb.Unsupported("pool protocol %s", p.Protocol)
+	}
+	if p.Algorithm == lb.SourceIPPort {
+		return lb.Unsupported("lb_algorithm %s", p.Algorithm)
+	}
+	if sp := p.SessionPersistence; sp != nil && sp.Type != lb.PersistSourceIP &&
+		(p.Protocol == lb.ProtocolTCP || p.Protocol == lb.ProtocolHTTPS) {
+		return lb.Unsupported("session persistence %s for a pool of protocol %s", sp.Type, p.Protocol)
+	}
+	for i := range p.Members {
+		if m := &p.Members[i]; m.SubnetID == "" {
+			if err := supportsIPv4(m.Address, "an IPv6 member without a subnet_id (VIPs are IPv4)"); err != nil {
+				return err
+			}
+		}
+	}
+	if h := p.HealthMonitor; h != nil {
+		if !slices.Contains(supportedMonitors, h.Type) {
+			return lb.Unsupported("health monitor type %s", h.Type)
+		}
+		if h.Delay < 1 || h.Timeout < 1 || h.Delay > maxCheckSeconds || h.Timeout > maxCheckSeconds {
+			return lb.Unsupported("health monitor delay or timeout outside of 1 to %d", maxCheckSeconds)
+		}
+	}
+	return nil
+}
