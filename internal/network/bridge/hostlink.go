@@ -19,18 +19,38 @@ import (
 func (d *Driver) hostAddress() netip.Addr    { return d.cfg.HostLink.Addr().Next() }
 func (d *Driver) gatewayAddress() netip.Addr { return d.hostAddress().Next() }
 
-// checkHostRoutes refuses a range that the host reaches by another way already.
-func (d *Driver) checkHostRoutes(wanted netip.Prefix) error {
-	h, err := linuxnet.Open("")
+// inside does something in one namespace; "" is the host's.
+func inside(namespace string, do func(*linuxnet.Handle) error) error {
+	h, err := linuxnet.Open(namespace)
 	if err != nil {
 		return err
 	}
 	defer h.Close()
-	routes, err := h.Routes(linuxnet.MainTable)
+	return do(h)
+}
+
+// insideIfThere is inside, and nothing where the namespace is gone, and with it all that was in there.
+func insideIfThere(namespace string, do func(*linuxnet.Handle) error) error {
+	h, err := linuxnet.Open(namespace)
+	if errors.Is(err, linuxnet.ErrNotFound) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	return clash(routes, d.cfg.Prefix, wanted)
+	defer h.Close()
+	return do(h)
+}
+
+// checkHostRoutes refuses a range that the host reaches by another way already.
+func (d *Driver) checkHostRoutes(wanted netip.Prefix) error {
+	return inside("", func(host *linuxnet.Handle) error {
+		routes, err := host.Routes(linuxnet.MainTable)
+		if err != nil {
+			return err
+		}
+		return clash(routes, d.cfg.Prefix, wanted)
+	})
 }
 
 // clash looks for a route other than a default route and those over our own device.
@@ -100,21 +120,11 @@ func (d *Driver) hostRoute(cidr netip.Prefix) linuxnet.Route {
 }
 
 func (d *Driver) setHostRoute(cidr netip.Prefix) error {
-	h, err := linuxnet.Open("")
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	return h.SetRoute(d.hostRoute(cidr))
+	return inside("", func(host *linuxnet.Handle) error { return host.SetRoute(d.hostRoute(cidr)) })
 }
 
 func (d *Driver) deleteHostRoute(cidr netip.Prefix) error {
-	h, err := linuxnet.Open("")
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	return h.DeleteRoute(d.hostRoute(cidr))
+	return inside("", func(host *linuxnet.Handle) error { return host.DeleteRoute(d.hostRoute(cidr)) })
 }
 
 // deleteForeignRoutes removes routes over our device to subnets that are no more.
@@ -125,32 +135,25 @@ func (d *Driver) deleteForeignRoutes(nets []network.Network) error {
 			keep[netip.MustParsePrefix(s.CIDR)] = true
 		}
 	}
-	h, err := linuxnet.Open("")
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	routes, err := h.Routes(linuxnet.MainTable)
-	if err != nil {
-		return err
-	}
-	for _, r := range routes {
-		if r.Device == d.cfg.Prefix && r.Destination.Addr().Is4() && !keep[r.Destination] {
-			if err := h.DeleteRoute(r); err != nil {
-				return err
+	return inside("", func(host *linuxnet.Handle) error {
+		routes, err := host.Routes(linuxnet.MainTable)
+		if err != nil {
+			return err
+		}
+		for _, r := range routes {
+			if r.Device == d.cfg.Prefix && r.Destination.Addr().Is4() && !keep[r.Destination] {
+				if err := host.DeleteRoute(r); err != nil {
+					return err
+				}
 			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (d *Driver) removeHostLink(ctx context.Context) error {
-	h, err := linuxnet.Open("")
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	return errors.Join(h.DeleteLink(d.cfg.Prefix), d.removeUnmanaged(ctx))
+	err := inside("", func(host *linuxnet.Handle) error { return host.DeleteLink(d.cfg.Prefix) })
+	return errors.Join(err, d.removeUnmanaged(ctx))
 }
 
 // dropIn is a file that tells one network configuration service to leave our device alone. They live under /run: a

@@ -221,14 +221,10 @@ func (d *Driver) Unplug(ctx context.Context, portID string) error {
 }
 
 func (d *Driver) unplug(ctx context.Context, portID string) error {
-	sw, err := linuxnet.Open(linuxnet.Path(d.switchNS()))
-	if errors.Is(err, linuxnet.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer sw.Close()
+	return insideIfThere(linuxnet.Path(d.switchNS()), func(sw *linuxnet.Handle) error { return d.unplugFrom(ctx, sw, portID) })
+}
+
+func (d *Driver) unplugFrom(ctx context.Context, sw *linuxnet.Handle, portID string) error {
 	if err := sw.DeleteLink(portLink(portID)); err != nil {
 		return err
 	}
@@ -248,18 +244,17 @@ func (d *Driver) unplug(ctx context.Context, portID string) error {
 			return err
 		}
 	case network.PurposeManagement:
-		return d.inManagement(func(h *linuxnet.Handle, a netip.Addr) error { return h.DeleteNeighbour(managementLink, a) }, p)
+		return d.forgetNeighbour(p, d.managementNS(), managementLink)
 	}
-	return d.forgetNeighbour(p)
+	return d.forgetNeighbour(p, d.gatewayNS(), gatewayLink(p.NetworkID))
 }
 
 // Plugged reports whether the port's device exists.
 func (d *Driver) Plugged(portID string) (bool, error) {
-	sw, err := linuxnet.Open(linuxnet.Path(d.switchNS()))
-	if err == nil {
-		defer sw.Close()
-		_, err = sw.Link(portLink(portID))
-	}
+	err := inside(linuxnet.Path(d.switchNS()), func(sw *linuxnet.Handle) error {
+		_, err := sw.Link(portLink(portID))
+		return err
+	})
 	if errors.Is(err, linuxnet.ErrNotFound) {
 		return false, nil
 	}
@@ -271,26 +266,17 @@ func (d *Driver) inManagement(do func(*linuxnet.Handle, netip.Addr) error, p net
 	if err != nil {
 		return err
 	}
-	h, err := linuxnet.Open(linuxnet.Path(d.managementNS()))
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	return do(h, a)
+	return inside(linuxnet.Path(d.managementNS()), func(h *linuxnet.Handle) error { return do(h, a) })
 }
 
-// forgetNeighbour keeps the gateway from sending to a MAC that is gone when the address is given out again.
-func (d *Driver) forgetNeighbour(p network.Port) error {
+// forgetNeighbour keeps whoever reaches the port by a device of ours from sending to a MAC that is gone when the address is
+// given out again.
+func (d *Driver) forgetNeighbour(p network.Port, namespace, device string) error {
 	a, err := netip.ParseAddr(p.Address)
 	if err != nil {
 		return err
 	}
-	h, err := linuxnet.Open(linuxnet.Path(d.gatewayNS()))
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	return h.DeleteNeighbour(gatewayLink(p.NetworkID), a)
+	return inside(linuxnet.Path(namespace), func(h *linuxnet.Handle) error { return h.DeleteNeighbour(device, a) })
 }
 
 func isNotFound(err error) bool { return lb.KindOf(err) == lb.KindNotFound }

@@ -178,12 +178,9 @@ func (d *Driver) realizeManagement(n network.Network) error {
 	if err := d.ensureTrunk(n, managementSwitchLink, managementLink, d.managementNS(), "management"); err != nil {
 		return err
 	}
-	h, err := linuxnet.Open(linuxnet.Path(d.managementNS()))
-	if err != nil {
-		return err
-	}
-	defer h.Close()
-	return h.EnsureAddress(managementLink, netip.PrefixFrom(d.cfg.Management.Addr().Next(), d.cfg.Management.Bits()))
+	return inside(linuxnet.Path(d.managementNS()), func(h *linuxnet.Handle) error {
+		return h.EnsureAddress(managementLink, netip.PrefixFrom(d.cfg.Management.Addr().Next(), d.cfg.Management.Bits()))
+	})
 }
 
 // ensureTrunk makes the network's bridge and the veth that joins it to one of our own namespaces.
@@ -234,15 +231,9 @@ func (d *Driver) dropSubnet(s network.Subnet) error {
 	if err := d.deleteHostRoute(cidr); err != nil || s.GatewayIP == "" {
 		return err
 	}
-	gw, err := linuxnet.Open(linuxnet.Path(d.gatewayNS()))
-	if errors.Is(err, linuxnet.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer gw.Close()
-	return gw.DeleteAddress(gatewayLink(s.NetworkID), netip.PrefixFrom(netip.MustParseAddr(s.GatewayIP), cidr.Bits()))
+	return insideIfThere(linuxnet.Path(d.gatewayNS()), func(gw *linuxnet.Handle) error {
+		return gw.DeleteAddress(gatewayLink(s.NetworkID), netip.PrefixFrom(netip.MustParseAddr(s.GatewayIP), cidr.Bits()))
+	})
 }
 
 func (d *Driver) dropNetwork(n network.Network) error {
@@ -251,18 +242,12 @@ func (d *Driver) dropNetwork(n network.Network) error {
 			return err
 		}
 	}
-	sw, err := linuxnet.Open(linuxnet.Path(d.switchNS()))
-	if errors.Is(err, linuxnet.ErrNotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer sw.Close()
-	if err := sw.DeleteLink(gatewaySwitchLink(n.ID)); err != nil {
-		return err
-	}
-	return sw.DeleteLink(bridgeName(n.ID))
+	return insideIfThere(linuxnet.Path(d.switchNS()), func(sw *linuxnet.Handle) error {
+		if err := sw.DeleteLink(gatewaySwitchLink(n.ID)); err != nil {
+			return err
+		}
+		return sw.DeleteLink(bridgeName(n.ID))
+	})
 }
 
 // adopt puts every plugged port back in order and removes devices and routes that no row names.
