@@ -109,7 +109,7 @@ type call struct {
 	body  []byte
 	query url.Values
 	url   string // of this resource, as the client wrote it, without query
-	// narrow are filters that the path implies.
+	// narrow are filters that the path implies; who lists was allowed to read what it names.
 	narrow map[string][]string
 }
 

@@ -37,8 +37,8 @@ type page struct {
 	values  url.Values
 }
 
-// parsePage reads the list parameters. Who may not read all projects sees their own.
-func parsePage(ctx context.Context, values url.Values) (page, error) {
+// parsePage reads the list parameters.
+func parsePage(values url.Values) (page, error) {
 	p := page{values: values, fields: values["fields"], query: store.Query{Limit: pageLimit, Filters: map[string][]string{}}}
 	for name, all := range values {
 		if len(all) > 1 && name != "fields" && !slices.Contains(tagFilters, name) {
@@ -60,15 +60,21 @@ func parsePage(ctx context.Context, values url.Values) (page, error) {
 	if err := p.parseSort(); err != nil {
 		return p, err
 	}
-	who := principal(ctx)
 	p.query.ProjectID = values.Get("project_id")
+	return p, nil
+}
+
+// scope confines a list to the caller's project, unless they may read all. A list of what one object has is not confined:
+// whoever asks was allowed to read the object.
+func (p *page) scope(ctx context.Context) error {
+	who := principal(ctx)
 	if who.ReadsAll() {
-		return p, nil
+		return nil
 	}
 	if p.query.ProjectID == "" {
 		p.query.ProjectID = who.ProjectID
 	}
-	return p, mayRead(ctx, p.query.ProjectID)
+	return mayRead(ctx, p.query.ProjectID)
 }
 
 // maxTagFilters is how many tags one filter may name; each is a condition of the query.
@@ -148,12 +154,14 @@ func (p *page) parseSort() error {
 
 // listed answers a list: fetch reads the rows, view shows one, id names it for the links.
 func listed[T, V any](ctx context.Context, c *call, root string, fetch func(context.Context, store.Query) ([]T, error), view func([]T) ([]V, error), id func(T) string) (any, error) {
-	p, err := parsePage(ctx, c.query)
+	p, err := parsePage(c.query)
 	if err != nil {
 		return nil, err
 	}
 	if c.narrow != nil {
 		maps.Copy(p.query.Filters, c.narrow)
+	} else if err := p.scope(ctx); err != nil {
+		return nil, err
 	}
 	rows, err := fetch(ctx, p.query)
 	if err != nil {

@@ -24,7 +24,7 @@ func (s *server) pathPool(ctx context.Context, c *call) (store.PoolItem, error) 
 func (s *server) listMembers(ctx context.Context, c *call) (any, error) {
 	p, err := s.pathPool(ctx, c)
 	if err == nil {
-		err = mayRead(ctx, p.ProjectID)
+		err = allowed(principal(ctx).ListsMembers(p.ProjectID))
 	}
 	if err != nil {
 		return nil, err

@@ -223,26 +223,4 @@ func (p *probe) Header() http.Header         { return p.header }
 func (p *probe) Write(b []byte) (int, error) { return len(b), nil }
 func (p *probe) WriteHeader(status int)      { p.status = status }
 
-// mayRead and mayWrite say 403 for objects of projects that are not the caller's.
-func mayRead(ctx context.Context, projectID string) error {
-	if principal(ctx).Reads(projectID) {
-		return nil
-	}
-	return errForbidden
-}
-
-func mayWrite(ctx context.Context, projectID string) error {
-	if principal(ctx).Writes(projectID) {
-		return nil
-	}
-	return errForbidden
-}
-
-func mayOperate(ctx context.Context) error {
-	if principal(ctx).Admin() {
-		return nil
-	}
-	return errForbidden
-}
-
 func notFound(kind, id string) error { return lb.Faultf(lb.KindNotFound, "%s %s not found.", kind, id) }
