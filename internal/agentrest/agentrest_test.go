@@ -5,10 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -17,8 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"colonnade/internal/agentconf"
 	"colonnade/internal/agentrest"
+	"colonnade/internal/agentrest/agentresttest"
 	"colonnade/internal/cert"
 	"colonnade/internal/distributor"
 	"colonnade/internal/lb"
@@ -54,59 +51,19 @@ func routes() []agentrest.Route {
 }
 
 // start runs a server for an amphora a1 on a loopback address of its own and returns a client that reaches it.
-func start(t *testing.T, ip string) (*agentrest.Client, agentrest.Target) {
+func start(t *testing.T) (*agentrest.Client, agentrest.Target) {
 	t.Helper()
-	return startLogging(t, ip, slog.New(slog.DiscardHandler))
+	return startLogging(t, slog.New(slog.DiscardHandler))
 }
 
-func startLogging(t *testing.T, ip string, log *slog.Logger) (*agentrest.Client, agentrest.Target) {
+func startLogging(t *testing.T, log *slog.Logger) (*agentrest.Client, agentrest.Target) {
 	t.Helper()
-	ca, err := cert.OpenAuthority(t.TempDir(), time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	holder := cert.Identity{Role: cert.RoleAmphora, ID: "a1"}
-	b, err := ca.Issue(holder, nil, time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, content := range map[string][]byte{agentconf.CAFile: b.CAPEM, agentconf.CertFile: b.CertPEM, agentconf.KeyFile: b.KeyPEM} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	conf := agentconf.Config{Kind: "amphora", ID: "a1", ManagementIP: ip, Place: agentconf.Place{Dir: dir}}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() {
-		done <- agentrest.NewServer(conf, routes(), log, time.Now).Run(ctx)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("server ended with %v", err)
-		}
-	})
-	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
-		var d net.Dialer
-		for { // until the server listens, or ctx ends
-			c, err := d.DialContext(ctx, network, addr)
-			if err == nil || ctx.Err() != nil {
-				return c, err
-			}
-		}
-	}
-	ctl, err := ca.Issue(cert.Identity{Role: cert.RoleController, ID: "test"}, nil, time.Hour)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := agentrest.NewClient(dial, func() (cert.Bundle, error) { return ctl, nil }, time.Now)
+	client, ip := agentresttest.ServeLogging(t, holder, routes(), log)
 	return client, agentrest.Target{Holder: holder, IP: ip}
 }
 
 func TestCalls(t *testing.T) {
-	client, target := start(t, "127.83.0.1")
+	client, target := start(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	put := func(in any) (echo, error) {
@@ -178,7 +135,7 @@ func (w *written) String() string {
 
 func TestCallsAreObservedAndCarryTheRequest(t *testing.T) {
 	var log written
-	client, target := startLogging(t, "127.83.0.3", logging.New(&log, slog.LevelInfo, "text"))
+	client, target := startLogging(t, logging.New(&log, slog.LevelInfo, "text"))
 	var calls []agentrest.Call
 	client.Observe(func(c agentrest.Call) {
 		if c.Took <= 0 {
@@ -231,7 +188,7 @@ func TestCallsAreObservedAndCarryTheRequest(t *testing.T) {
 }
 
 func TestAnotherAgentAtThatAddressIsRefused(t *testing.T) {
-	client, target := start(t, "127.83.0.2")
+	client, target := start(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	target.Holder.ID = "a2"

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -19,6 +17,7 @@ import (
 
 	"colonnade/internal/agentconf"
 	"colonnade/internal/agentrest"
+	"colonnade/internal/agentrest/agentresttest"
 	"colonnade/internal/cert"
 )
 
@@ -36,11 +35,6 @@ func newClock() *clock {
 func (c *clock) now() time.Time        { return time.Unix(0, c.ns.Load()) }
 func (c *clock) turn(by time.Duration) { c.ns.Add(int64(by)) }
 
-// address is one of this machine that other runs of this test do not use.
-func address() string {
-	return fmt.Sprintf("127.%d.%d.%d", 84+rand.IntN(40), rand.IntN(256), 1+rand.IntN(254))
-}
-
 // agent is a server whose directory outlives it.
 type agent struct {
 	*testing.T
@@ -50,19 +44,14 @@ type agent struct {
 	logs strings.Builder // of the server; read when it has ended
 }
 
-func newAgent(t *testing.T, ip string, now func() time.Time, validity time.Duration) *agent {
+func newAgent(t *testing.T, now func() time.Time, validity time.Duration) *agent {
 	t.Helper()
 	ca, err := cert.OpenAuthority(t.TempDir(), now)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &agent{T: t, ca: ca, now: now, conf: agentconf.Config{Kind: "amphora", ID: "a1", ManagementIP: ip, Place: agentconf.Place{Dir: t.TempDir()}}}
-	b := a.issue(holder, validity)
-	for name, content := range map[string][]byte{agentconf.CAFile: b.CAPEM, agentconf.CertFile: b.CertPEM, agentconf.KeyFile: b.KeyPEM} {
-		if err := os.WriteFile(filepath.Join(a.conf.Place.Dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	a := &agent{T: t, ca: ca, now: now}
+	a.conf = agentresttest.Configure(t, holder, a.issue(holder, validity))
 	return a
 }
 
@@ -77,33 +66,16 @@ func (a *agent) issue(id cert.Identity, validity time.Duration) cert.Bundle {
 
 // run starts the agent; the returned function ends it.
 func (a *agent) run() (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
 	log := slog.New(slog.NewTextHandler(&a.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	go func() { done <- agentrest.NewServer(a.conf, routes(), log, a.now).Run(ctx) }()
-	return func() {
-		cancel()
-		if err := <-done; err != nil {
-			a.Errorf("server ended with %v", err)
-		}
-	}
+	return agentresttest.Run(a, agentrest.NewServer(a.conf, routes(), log, a.now))
 }
 
 // client shows a controller's certificate, which it has anew for each connection.
 func (a *agent) client() *agentrest.Client {
-	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
-		var d net.Dialer
-		for { // until the server listens, or ctx ends
-			c, err := d.DialContext(ctx, network, addr)
-			if err == nil || ctx.Err() != nil {
-				return c, err
-			}
-		}
-	}
 	bundle := func() (cert.Bundle, error) {
 		return a.ca.Issue(cert.Identity{Role: cert.RoleController, ID: "test"}, nil, 3*time.Second)
 	}
-	return agentrest.NewClient(dial, bundle, a.now)
+	return agentrest.NewClient(agentresttest.Dial, bundle, a.now)
 }
 
 // kept is until when the certificate is valid that a start of the agent would use.
@@ -130,9 +102,9 @@ func call(ctx context.Context, c *agentrest.Client, ip string) error {
 // and on new ones. None is refused, and without the renewals all would be.
 func TestRotation(t *testing.T) {
 	const validity = 3 * time.Second
-	ip := address()
 	c := newClock()
-	a := newAgent(t, ip, c.now, validity)
+	a := newAgent(t, c.now, validity)
+	ip := a.conf.ManagementIP
 	t.Cleanup(a.run())
 	kept, fresh := a.client(), a.client()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -175,9 +147,9 @@ func TestRotation(t *testing.T) {
 }
 
 func TestCertificateRefused(t *testing.T) {
-	ip := address()
 	c := newClock()
-	a := newAgent(t, ip, c.now, time.Hour)
+	a := newAgent(t, c.now, time.Hour)
+	ip := a.conf.ManagementIP
 	stop := a.run()
 	client := a.client()
 	foreignCA, err := cert.OpenAuthority(t.TempDir(), c.now)
@@ -243,12 +215,11 @@ func TestCertificateRefused(t *testing.T) {
 }
 
 func TestCertificateOutlivesAgent(t *testing.T) {
-	ip := address()
 	renewed := func(t *testing.T) (*agent, *clock) {
 		c := newClock()
-		a := newAgent(t, ip, c.now, time.Minute)
+		a := newAgent(t, c.now, time.Minute)
 		stop := a.run()
-		if _, err := a.client().PutCertificate(t.Context(), holder, ip, a.issue(holder, time.Hour)); err != nil {
+		if _, err := a.client().PutCertificate(t.Context(), holder, a.conf.ManagementIP, a.issue(holder, time.Hour)); err != nil {
 			t.Fatal(err)
 		}
 		stop()
@@ -258,7 +229,7 @@ func TestCertificateOutlivesAgent(t *testing.T) {
 		a, c := renewed(t)
 		c.turn(30 * time.Minute) // the first one has expired
 		t.Cleanup(a.run())
-		if err := call(t.Context(), a.client(), ip); err != nil {
+		if err := call(t.Context(), a.client(), a.conf.ManagementIP); err != nil {
 			t.Error(err)
 		}
 		info, err := os.Stat(filepath.Join(a.conf.Place.Dir, "renewed.json"))
@@ -278,7 +249,7 @@ func TestCertificateOutlivesAgent(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(a.run())
-		if err := call(t.Context(), a.client(), ip); err != nil || !a.kept().Equal(until) {
+		if err := call(t.Context(), a.client(), a.conf.ManagementIP); err != nil || !a.kept().Equal(until) {
 			t.Errorf("uses the one until %s: %v", a.kept(), err)
 		}
 	})
@@ -289,7 +260,7 @@ func TestCertificateOutlivesAgent(t *testing.T) {
 				t.Fatal(err)
 			}
 			stop := a.run()
-			if err := call(t.Context(), a.client(), ip); err != nil {
+			if err := call(t.Context(), a.client(), a.conf.ManagementIP); err != nil {
 				t.Errorf("%q: %v", damaged, err)
 			}
 			stop()
@@ -311,9 +282,9 @@ func TestCertificateOutlivesAgent(t *testing.T) {
 
 // TestControllerCertificateRenewed has the controller's own certificate expire while connections are idle.
 func TestControllerCertificateRenewed(t *testing.T) {
-	ip := address()
 	c := newClock()
-	a := newAgent(t, ip, c.now, time.Hour)
+	a := newAgent(t, c.now, time.Hour)
+	ip := a.conf.ManagementIP
 	stop := a.run()
 	client := a.client()
 	if err := call(t.Context(), client, ip); err != nil {

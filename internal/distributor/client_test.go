@@ -4,71 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
-	"colonnade/internal/agentconf"
 	"colonnade/internal/agentrest"
+	"colonnade/internal/agentrest/agentresttest"
 	"colonnade/internal/cert"
 	"colonnade/internal/distributor"
 	"colonnade/internal/lb"
 )
 
 const clientLB = "11111111-1111-4111-8111-111111111111"
-
-// serveAgent runs an agent's server for distributor d1 on a loopback address of its own and returns a client that
-// reaches it.
-func serveAgent(t *testing.T, ip string, routes []agentrest.Route) (*distributor.Client, lb.Distributor) {
-	t.Helper()
-	ca, err := cert.OpenAuthority(t.TempDir(), time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	issue := func(role cert.Role, id string) cert.Bundle {
-		b, err := ca.Issue(cert.Identity{Role: role, ID: id}, nil, time.Hour)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return b
-	}
-	dir, own := t.TempDir(), issue(cert.RoleDistributor, "d1")
-	for name, content := range map[string][]byte{agentconf.CAFile: own.CAPEM, agentconf.CertFile: own.CertPEM, agentconf.KeyFile: own.KeyPEM} {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	conf := agentconf.Config{Kind: "distributor", ID: "d1", ManagementIP: ip, Place: agentconf.Place{Dir: dir}}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() {
-		done <- agentrest.NewServer(conf, routes, slog.New(slog.DiscardHandler), time.Now).Run(ctx)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("server ended with %v", err)
-		}
-	})
-	dial := func(ctx context.Context, network, addr string) (net.Conn, error) {
-		var d net.Dialer
-		for { // until the server listens, or ctx ends
-			c, err := d.DialContext(ctx, network, addr)
-			if err == nil || ctx.Err() != nil {
-				return c, err
-			}
-		}
-	}
-	bundle := issue(cert.RoleController, "test")
-	rest := agentrest.NewClient(dial, func() (cert.Bundle, error) { return bundle, nil }, time.Now)
-	return distributor.NewClient(rest), lb.Distributor{ID: "d1", ManagementIP: ip}
-}
 
 func TestClient(t *testing.T) {
 	want := distributor.LBStatus{LBID: clientLB, TableVersion: 4, VIPApplied: lb.Stamp{Epoch: 7, Revision: 2, Serial: 1}}
@@ -82,7 +31,7 @@ func TestClient(t *testing.T) {
 		}
 	}
 	var deleted string
-	client, d := serveAgent(t, "127.83.1.1", []agentrest.Route{
+	rest, ip := agentresttest.Serve(t, cert.Identity{Role: cert.RoleDistributor, ID: "d1"}, []agentrest.Route{
 		{
 			Method: http.MethodPut, Path: "/v1/loadbalancers/{lb_id}/vip", Request: distributor.VIPPlug{},
 			Handle: handle(func(_ *http.Request, body any) (any, error) {
@@ -121,6 +70,7 @@ func TestClient(t *testing.T) {
 			Handle: handle(func(*http.Request, any) (any, error) { return distributor.Status{DistributorID: "d1"}, nil }),
 		},
 	})
+	client, d := distributor.NewClient(rest), lb.Distributor{ID: "d1", ManagementIP: ip}
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 
