@@ -1,0 +1,302 @@
+"""Runs the functional API tests of Debian's python3-octavia against a running server.
+
+Those tests call Octavia's WSGI application in their own process and look into its database between calls. Here the
+application is a bridge that sends each request to the server, and what the tests do to the database is done to the
+server's, which has to be SQLite. The server runs with `[noop] stay_pending`, so that nothing but the tests moves a status,
+as in their own world, where the provider driver is a mock.
+
+Usage: functional.py URL DATABASE REPORT [MODULE[.CLASS[.TEST]] ...]
+REPORT becomes a JSON object: test -> [result, text].
+"""
+
+import base64
+import collections
+import datetime
+import http.client
+import json
+import os
+import sqlite3
+import sys
+import time
+import traceback
+import types
+import unittest
+import urllib.parse
+from unittest import mock
+
+import webtest
+from oslo_config import cfg
+from oslotest import base as test_base
+
+import octavia.common.context
+from octavia.common import constants
+from octavia.tests.functional.api.v2 import base
+from octavia.tests.functional.db import base as db_base
+
+URL = urllib.parse.urlsplit(sys.argv[1])
+MODULES = ['load_balancer', 'listener', 'pool', 'member', 'health_monitor', 'l7policy', 'l7rule', 'quotas', 'provider', 'flavors',
+           'flavor_profiles', 'availability_zones', 'availability_zone_profiles', 'amphora']
+
+
+# ---- requests
+
+connection = None
+
+
+def send(method, path, body, headers):
+    """Sends one request, over a connection that is kept."""
+    global connection
+    for attempt in (1, 2):
+        if connection is None:
+            connection = http.client.HTTPConnection(URL.hostname, URL.port, timeout=60)
+        try:
+            connection.request(method, path, body=body, headers=headers)
+            response = connection.getresponse()
+            return response.status, response.reason, response.getheaders(), response.read()
+        except (http.client.HTTPException, OSError):
+            connection.close()
+            connection = None
+            if attempt == 2:
+                raise
+
+
+def token(environ):
+    """Says who asks, in a form that the suite's Keystone understands. Octavia's tests say it by replacing parts of the context."""
+    if os.environ.get('STATIC_TOKEN'):
+        return os.environ['STATIC_TOKEN']
+    if cfg.CONF.api_settings.auth_strategy == constants.NOAUTH:
+        who = {'project_id': environ.get('HTTP_X_PROJECT_ID', ''), 'roles': ['admin']}
+    else:
+        context = octavia.common.context.Context.from_environ(environ)
+        values = context.to_policy_values()
+        who = {'project_id': context.project_id or values.get('project_id') or '', 'roles': list(values.get('roles') or [])}
+    return base64.urlsafe_b64encode(json.dumps(who).encode()).decode()
+
+
+def bridge(environ, start_response):
+    """Is the application that the tests call."""
+    headers = {k[5:].replace('_', '-').title(): v for k, v in environ.items() if k.startswith('HTTP_')}
+    headers['Host'] = environ['HTTP_HOST'].removesuffix(':80')
+    headers['X-Auth-Token'] = token(environ)
+    length = int(environ.get('CONTENT_LENGTH') or 0)
+    body = environ['wsgi.input'].read(length) if length else None
+    if environ.get('CONTENT_TYPE'):
+        headers['Content-Type'] = environ['CONTENT_TYPE']
+    path = urllib.parse.quote(environ['SCRIPT_NAME'] + environ['PATH_INFO'], safe="/%!$&'()*+,;=:@~")
+    if environ.get('QUERY_STRING'):
+        path += '?' + environ['QUERY_STRING']
+    status, reason, answered, content = send(environ['REQUEST_METHOD'], path, body, headers)
+    start_response('%d %s' % (status, reason), [(k, v) for k, v in answered if k.lower() not in ('transfer-encoding', 'connection', 'content-length')]
+                   + ([('Content-Length', str(len(content)))] if status != 204 else []))
+    return [content]
+
+
+# ---- the database
+
+database = sqlite3.connect(sys.argv[2], isolation_level=None, timeout=30)
+database.row_factory = sqlite3.Row
+TABLES = [r[0] for r in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'goose%'")]
+COLUMNS = {t: list(database.execute('PRAGMA table_info(%s)' % t)) for t in TABLES}
+SEEDS = {t: database.execute('SELECT coalesce(max(rowid), 0) FROM %s' % t).fetchone()[0] for t in TABLES}
+
+
+def sql(text, *values):
+    return database.execute(text, values)
+
+
+def clear():
+    """Takes away all that a test made."""
+    sql('PRAGMA foreign_keys = OFF')
+    sql('BEGIN IMMEDIATE')
+    for table in TABLES:
+        sql('DELETE FROM %s WHERE rowid > ?' % table, SEEDS[table])
+    sql('COMMIT')
+
+
+def now():
+    return datetime.datetime.utcnow().strftime('%Y-%m-%d %H:%M:%S.%f') + '+00:00'
+
+
+def insert(table, values):
+    """Inserts a row; columns that must not be null and that nobody names get a zero."""
+    row = {}
+    for column in COLUMNS[table]:
+        name, kind = column['name'], column['type']
+        if name in values:
+            row[name] = values[name]
+        elif column['notnull'] and column['dflt_value'] is None:
+            row[name] = now() if kind == 'TIMESTAMP' else 0 if kind in ('INTEGER', 'BOOLEAN', 'REAL') else ''
+    sql('INSERT INTO %s (%s) VALUES (%s)' % (table, ', '.join(row), ', '.join('?' * len(row))), *row.values())
+
+
+# Octavia's names of things that are called otherwise here.
+RENAMED = {'load_balancer_id': 'load_balancer_id'}
+
+
+class Repository:
+    """Stands in for a repository of Octavia's that tests call themselves."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def get(self, _session, **by):
+        row = sql('SELECT * FROM %s WHERE %s' % (self.table, ' AND '.join(k + ' = ?' for k in by)), *by.values()).fetchone()
+        return row and types.SimpleNamespace(**dict(row))
+
+    def update(self, _session, id, **values):
+        if self.table in CHILDREN and values.get('provisioning_status') == constants.DELETED:
+            remove(self.table, id)
+            return
+        if self.table == 'load_balancer' and 'PENDING' not in values.get('provisioning_status', 'PENDING'):
+            values['pending_since'] = None
+        sql('UPDATE %s SET %s WHERE id = ?' % (self.table, ', '.join(k + ' = ?' for k in values)), *values.values(), id)
+
+    def create(self, _session, **values):
+        for old, new in RENAMED.items():
+            if old in values:
+                values[new] = values.pop(old)
+        known = {c['name'] for c in COLUMNS[self.table]}
+        unknown = {k: v for k, v in values.items() if k not in known and v is not None}
+        if unknown:
+            raise unittest.SkipTest('the server keeps no %s of its %s' % (', '.join(sorted(unknown)), self.table))
+        values = {k: v.strftime('%Y-%m-%d %H:%M:%S.%f') + '+00:00' if isinstance(v, datetime.datetime) else v for k, v in values.items()}
+        insert(self.table, values)
+        return types.SimpleNamespace(**values, to_dict=lambda: dict(values))
+
+    def delete(self, _session, id):
+        sql('DELETE FROM %s WHERE id = ?' % self.table, id)
+
+
+# What hangs below a load balancer: table -> how its rows are found by the load balancer's id, the lowest first.
+CHILDREN = collections.OrderedDict([
+    ('l7rule', 'l7policy_id IN (SELECT p.id FROM l7policy p JOIN listener l ON p.listener_id = l.id WHERE l.load_balancer_id = ?)'),
+    ('l7policy', 'listener_id IN (SELECT id FROM listener WHERE load_balancer_id = ?)'),
+    ('member', 'pool_id IN (SELECT id FROM pool WHERE load_balancer_id = ?)'),
+    ('health_monitor', 'pool_id IN (SELECT id FROM pool WHERE load_balancer_id = ?)'),
+    ('listener', 'load_balancer_id = ?'),
+    ('pool', 'load_balancer_id = ?'),
+])
+L7 = {'l7rule': 'l7_rule', 'l7policy': 'l7_policy'}  # if they are called so
+
+
+def table(name):
+    return name if name in TABLES else L7.get(name, name)
+
+
+def remove(name, id):
+    """Takes an object away with what points at it."""
+    if name == 'pool':
+        sql('UPDATE listener SET default_pool_id = NULL WHERE default_pool_id = ?', id)
+        for child in ('member', 'health_monitor'):
+            sql('DELETE FROM %s WHERE pool_id = ?' % child, id)
+    if name == 'listener' and table('l7policy') in TABLES:
+        for (policy,) in sql('SELECT id FROM %s WHERE listener_id = ?' % table('l7policy'), id).fetchall():
+            remove('l7policy', policy)
+    if name == 'l7policy':
+        sql('DELETE FROM %s WHERE l7policy_id = ?' % table('l7rule'), id)
+    sql('DELETE FROM %s WHERE id = ?' % table(name), id)
+
+
+def settle(self, lb_id, prov_status, op_status, autodetect=True):
+    """Is _set_lb_and_children_statuses: what the worker would have done."""
+    sql('PRAGMA foreign_keys = OFF')
+    sql('BEGIN IMMEDIATE')
+    Repository('load_balancer').update(None, lb_id, provisioning_status=prov_status, operating_status=op_status)
+    for name, where in CHILDREN.items():
+        if table(name) not in TABLES:
+            continue
+        for child in ('l7policy', 'l7rule'):
+            where = where.replace('FROM %s ' % child, 'FROM %s ' % table(child))
+        for row in sql('SELECT id, provisioning_status FROM %s WHERE %s' % (table(name), where), lb_id).fetchall():
+            if prov_status == constants.DELETED or autodetect and row['provisioning_status'] == constants.PENDING_DELETE:
+                remove(name, row['id'])
+            else:
+                sql('UPDATE %s SET provisioning_status = ?, operating_status = ? WHERE id = ?' % table(name), prov_status, op_status, row['id'])
+    sql('COMMIT')
+
+
+# ---- the tests' world
+
+def set_up_database(self, *_args):
+    test_base.BaseTestCase.setUp(self)
+    self.session = None
+    clear()
+
+
+QUOTAS = {'LoadBalancer': 'loadbalancer', 'Listener': 'listener', 'Pool': 'pool', 'Member': 'member', 'HealthMonitor': 'healthmonitor',
+          'L7Policy': 'l7policy', 'L7Rule': 'l7rule'}
+
+
+def start_quota_mock(self, object_type):
+    """Says that a quota is met: by a quota that is."""
+    admin = base64.urlsafe_b64encode(json.dumps({'project_id': self.project_id, 'roles': ['admin']}).encode()).decode()
+    status, _, _, content = send('PUT', '/v2/lbaas/quotas/' + self.project_id, json.dumps({'quota': {QUOTAS[object_type.__name__]: 0}}),
+                                 {'X-Auth-Token': admin, 'Content-Type': 'application/json'})
+    if status != 202:
+        raise AssertionError('set quota: %d %s' % (status, content))
+
+
+set_up = base.BaseAPITest.setUp
+
+
+def set_up_api(self):
+    set_up(self)
+    for name, of in (('lb', 'load_balancer'), ('listener', 'listener'), ('pool', 'pool'), ('member', 'member'), ('l7policy', 'l7policy'), ('l7rule', 'l7rule'),
+                     ('health_monitor', 'health_monitor'), ('amphora', 'amphora'), ('listener_stats', 'listener_statistics'), ('flavor', 'flavor'),
+                     ('flavor_profile', 'flavor_profile')):
+        setattr(self, name + '_repo', Repository(table(of)))
+
+
+db_base.OctaviaDBTestBase.setUp = set_up_database
+base.BaseAPITest.setUp = set_up_api
+base.BaseAPITest._make_app = lambda self: webtest.TestApp(bridge)
+base.BaseAPITest._set_lb_and_children_statuses = settle
+base.BaseAPITest.start_quota_mock = start_quota_mock
+
+
+class Result(unittest.TestResult):
+    """Keeps what became of each test."""
+
+    def __init__(self):
+        super().__init__()
+        self.all = {}
+
+    def _say(self, test, result, text=''):
+        name = test.id().removeprefix('octavia.tests.functional.api.')
+        self.all[name] = [result, text]
+        if os.environ.get('VERBOSE'):
+            print(result, name, text.strip().splitlines()[-1:], flush=True)
+
+    def addSuccess(self, test):
+        self._say(test, 'ok')
+
+    def addFailure(self, test, err):
+        self._say(test, 'failed', ''.join(traceback.format_exception(*err)))
+
+    addError = addFailure
+
+    def addSkip(self, test, reason):
+        self._say(test, 'skipped', reason)
+
+
+def main():
+    wanted = sys.argv[4:]
+    # The database is asked for by some tests directly; there is none.
+    with mock.patch('octavia.db.api.get_session', return_value=mock.MagicMock()):
+        loader, result = unittest.TestLoader(), Result()
+        suite = unittest.TestSuite()
+        for module in MODULES:
+            if not wanted:
+                suite.addTests(loader.loadTestsFromName('octavia.tests.functional.api.v2.test_' + module))
+        for name in wanted:
+            suite.addTests(loader.loadTestsFromName('octavia.tests.functional.api.v2.' + name))
+        began = time.time()
+        suite.run(result)
+    counts = collections.Counter(r[0] for r in result.all.values())
+    with open(sys.argv[3], 'w') as f:
+        json.dump(result.all, f, indent=1, sort_keys=True)
+    print(dict(counts), '%.0f s' % (time.time() - began))
+    clear()
+
+
+main()
