@@ -66,7 +66,7 @@ func newControlPlane(ctx context.Context, name string, dir stateDir, conf config
 	if p.token, err = identity.EnsureToken(string(dir)); err != nil {
 		return nil, err
 	}
-	if p.store, err = store.Open(ctx, dsn); err != nil {
+	if p.store, err = store.Open(ctx, dsn, store.WithQuota(conf.Quotas.Quota())); err != nil {
 		return nil, err
 	}
 	if err := p.openDrivers(ctx); err != nil {

@@ -111,10 +111,14 @@ type call struct {
 	url   string // of this resource, as the client wrote it, without query
 	// narrow are filters that the path implies; who lists was allowed to read what it names.
 	narrow map[string][]string
+	// scope is whose objects a list may show; that of load balancers when it is not set.
+	scope scope
 }
 
 func (c *call) id() string   { return c.r.PathValue("id") }
 func (c *call) pool() string { return c.r.PathValue("pool_id") }
+
+func (c *call) project() string { return c.r.PathValue("project_id") }
 
 // handler serves a call; a nil answer is an empty body.
 type handler func(ctx context.Context, c *call) (any, error)

@@ -41,6 +41,11 @@ var exampleCalls = []struct{ op, method, path, body string }{
 	{"list-health-monitors", "GET", "healthmonitors?type=HTTPS", ""},
 	{"show-health-monitor", "GET", "healthmonitors/{healthmonitor}", ""},
 	{"update-health-monitor", "PUT", "healthmonitors/{healthmonitor}", `{"healthmonitor":{"expected_codes":"200-204","max_retries_down":2}}`},
+	{"update-quota", "PUT", "quotas/default", `{"quota":{"loadbalancer":10,"member":500,"pool":null}}`},
+	{"list-quotas", "GET", "quotas", ""},
+	{"show-quota", "GET", "quotas/default", ""},
+	{"show-default-quota", "GET", "quotas/defaults", ""},
+	{"show-project-default-quota", "GET", "quotas/default/default", ""},
 }
 
 var (

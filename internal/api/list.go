@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"colonnade/internal/api/wire"
+	"colonnade/internal/identity"
 	"colonnade/internal/lb"
 	"colonnade/internal/store"
 )
@@ -36,6 +37,14 @@ type page struct {
 	fields  []string
 	values  url.Values
 }
+
+// scope says who may read a list's objects of all projects, and of one.
+type scope struct {
+	all func(identity.Principal) bool
+	one func(p identity.Principal, projectID string) bool
+}
+
+var commonScope = scope{all: identity.Principal.ReadsAll, one: identity.Principal.Reads}
 
 // parsePage reads the list parameters.
 func parsePage(values url.Values) (page, error) {
@@ -64,17 +73,23 @@ func parsePage(values url.Values) (page, error) {
 	return p, nil
 }
 
-// scope confines a list to the caller's project, unless they may read all. A list of what one object has is not confined:
+// confine leaves of a list the caller's project, unless they may read all. A list of what one object has is not confined:
 // whoever asks was allowed to read the object.
-func (p *page) scope(ctx context.Context) error {
+func (p *page) confine(ctx context.Context, may scope) error {
+	if may.all == nil {
+		may = commonScope
+	}
 	who := principal(ctx)
-	if who.ReadsAll() {
+	if may.all(who) {
 		return nil
 	}
 	if p.query.ProjectID == "" {
 		p.query.ProjectID = who.ProjectID
 	}
-	return mayRead(ctx, p.query.ProjectID)
+	if !may.one(who, p.query.ProjectID) {
+		return errForbidden
+	}
+	return nil
 }
 
 // maxTagFilters is how many tags one filter may name; each is a condition of the query.
@@ -160,7 +175,7 @@ func listed[T, V any](ctx context.Context, c *call, root string, fetch func(cont
 	}
 	if c.narrow != nil {
 		maps.Copy(p.query.Filters, c.narrow)
-	} else if err := p.scope(ctx); err != nil {
+	} else if err := p.confine(ctx, c.scope); err != nil {
 		return nil, err
 	}
 	rows, err := fetch(ctx, p.query)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	pathpkg "path"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -114,7 +115,10 @@ func authenticated(next http.Handler, who identity.Authenticator, log *slog.Logg
 			fail(w, r, log, err)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), keyPrincipal, p)))
+		ctx := lb.WithCaller(context.WithValue(r.Context(), keyPrincipal, p), lb.Caller{
+			UserID: p.UserID, ProjectID: p.ProjectID, Roles: slices.Sorted(slices.Values(p.Roles)), NoQuota: p.NoQuota,
+		})
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 

@@ -81,6 +81,7 @@ var filters = map[string]string{
 	"list-pools":           commonFilters + "description loadbalancer_id protocol lb_algorithm",
 	"list-members":         commonFilters + "address protocol_port weight backup subnet_id monitor_address monitor_port",
 	"list-health-monitors": commonFilters + "pool_id type delay timeout max_retries max_retries_down http_method url_path expected_codes http_version domain_name",
+	"list-quotas":          "loadbalancer load_balancer listener pool member healthmonitor health_monitor l7policy l7rule created_at updated_at",
 	"list-amphorae":        "id loadbalancer_id cluster_id compute_id lb_network_ip vrrp_ip vrrp_port_id role status position cert_expiration created_at updated_at",
 	"list-clusters": "id name cluster_type loadbalancer_id distributor_id desired_size min_size " +
 		"provisioning_status operating_status admin_state_up created_at updated_at",

@@ -73,6 +73,13 @@ func (s *server) table() []route {
 		{method: put, path: lbaas + "/healthmonitors/{id}", id: "update-health-monitor", status: 200, inRoot: "healthmonitor", in: wire.HealthMonitorUpdate{}, outRoot: "healthmonitor", out: wire.HealthMonitor{}, serve: s.updateHealthMonitor},
 		{method: del, path: lbaas + "/healthmonitors/{id}", id: "delete-health-monitor", status: 204, serve: s.deleteHealthMonitor},
 
+		{method: get, path: lbaas + "/quotas", id: "list-quotas", status: 200, outRoot: "quotas", out: wire.Quota{}, list: true, serve: s.listQuotas},
+		{method: get, path: lbaas + "/quotas/defaults", id: "show-default-quota", status: 200, outRoot: "quota", out: wire.Quota{}, serve: s.defaultQuota},
+		{method: get, path: lbaas + "/quotas/{project_id}", id: "show-quota", status: 200, outRoot: "quota", out: wire.Quota{}, serve: s.showQuota},
+		{method: put, path: lbaas + "/quotas/{project_id}", id: "update-quota", status: 202, inRoot: "quota", in: wire.QuotaUpdate{}, outRoot: "quota", out: wire.Quota{}, serve: s.updateQuota},
+		{method: del, path: lbaas + "/quotas/{project_id}", id: "reset-quota", status: 202, serve: s.resetQuota},
+		{method: get, path: lbaas + "/quotas/{project_id}/default", id: "show-project-default-quota", status: 200, outRoot: "quota", out: wire.Quota{}, serve: s.defaultQuota},
+
 		{method: get, path: octavia + "/amphorae", id: "list-amphorae", status: 200, outRoot: "amphorae", out: wire.Amphora{}, list: true, serve: s.listAmphorae},
 		{method: get, path: octavia + "/amphorae/{id}", id: "show-amphora", status: 200, outRoot: "amphora", out: wire.Amphora{}, serve: s.showAmphora},
 		{method: get, path: octavia + "/amphorae/{id}/stats", id: "show-amphora-statistics", status: 200, outRoot: "amphora_stats", out: []wire.AmphoraStatistics{}, serve: s.amphoraStatistics},
@@ -161,9 +168,13 @@ func (r route) operation(registry huma.Registry, fault *huma.Schema) huma.Operat
 			Properties: map[string]*huma.Schema{r.inRoot: schema(r.in)},
 		})}
 	}
-	for _, name := range []string{"pool_id", "id"} {
+	for _, name := range []string{"pool_id", "id", "project_id"} {
 		if strings.Contains(r.path, "{"+name+"}") {
-			op.Parameters = append(op.Parameters, &huma.Param{Name: name, In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"}})
+			schema := &huma.Schema{Type: huma.TypeString}
+			if name != "project_id" {
+				schema.Format = "uuid"
+			}
+			op.Parameters = append(op.Parameters, &huma.Param{Name: name, In: "path", Required: true, Schema: schema})
 		}
 	}
 	query := r.query

@@ -27,6 +27,14 @@ type Store interface {
 	Clusters(ctx context.Context, q store.Query) ([]store.ClusterItem, error)
 	Distributors(ctx context.Context, q store.Query) ([]store.DistributorItem, error)
 
+	// DefaultQuota is what holds for projects without limits of their own; what Quota, Quotas and UpdateQuota return
+	// is what holds. UpdateQuota's change sees and sets a project's own limits.
+	DefaultQuota() lb.Quota
+	Quota(ctx context.Context, projectID string) (lb.Quota, error)
+	Quotas(ctx context.Context, q store.Query) ([]store.QuotaItem, error)
+	UpdateQuota(ctx context.Context, projectID string, change func(*lb.Quota)) (lb.Quota, error)
+	ResetQuota(ctx context.Context, projectID string) error
+
 	// FindHealthMonitor returns the id of its load balancer.
 	FindHealthMonitor(ctx context.Context, id string) (string, error)
 	RequestAmphoraFailover(ctx context.Context, amphoraID string) error

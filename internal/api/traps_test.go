@@ -10,7 +10,7 @@ import (
 )
 
 // What clients of Octavia trip over, by number. Those about resources that this release does not have
-// (4, 16 and the quota half of 12) hold that nothing is there that would answer differently.
+// (4 and 16) hold that nothing is there that would answer differently.
 func TestCompatibilityTraps(t *testing.T) {
 	const lbs, listeners, pools, monitors = "/v2.0/lbaas/loadbalancers", "/v2.0/lbaas/listeners", "/v2.0/lbaas/pools", "/v2.0/lbaas/healthmonitors"
 	l := newLab(t, nil)
@@ -168,7 +168,7 @@ func TestCompatibilityTraps(t *testing.T) {
 			t.Errorf("%v", o)
 		}
 	})
-	t.Run("12 204 for DELETE, 202 for a batch; no quotas yet", func(t *testing.T) {
+	t.Run("12 204 for DELETE, 202 for a batch and for quotas", func(t *testing.T) {
 		if a := l.must(202, "PUT", members, `{"members":[{"address":"198.18.10.50","protocol_port":8080,"weight":3}]}`); a.body != "" {
 			t.Errorf("batch: %q", a.body)
 		}
@@ -177,7 +177,12 @@ func TestCompatibilityTraps(t *testing.T) {
 			t.Errorf("delete: %q %v", a.body, a.header)
 		}
 		l.settle(lbID)
-		l.must(404, "PUT", "/v2.0/lbaas/quotas/default", `{"quota":{}}`)
+		if a := l.must(202, "PUT", quotas+"/default", `{"quota":{"pool":100}}`); a.get(t, "quota.pool") != 100.0 {
+			t.Errorf("quota: %s", a.body)
+		}
+		if a := l.must(202, "DELETE", quotas+"/default", ""); a.body != "" {
+			t.Errorf("quota: %q", a.body)
+		}
 	})
 	t.Run("13 ranges are normalised, addresses are not", func(t *testing.T) {
 		a := l.must(200, "PUT", listeners+"/"+listenerID, `{"listener":{"allowed_cidrs":["10.0.0.5/8"]}}`)

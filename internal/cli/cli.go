@@ -27,6 +27,7 @@ type Commands struct {
 	Pool          poolCommands          `cmd:"" help:"Pools of members."`
 	Member        memberCommands        `cmd:"" help:"Members of a pool."`
 	HealthMonitor healthMonitorCommands `cmd:"" name:"healthmonitor" help:"Health monitors of pools."`
+	Quota         quotaCommands         `cmd:"" help:"Quotas of projects."`
 	Cluster       clusterCommands       `cmd:"" help:"Clusters of amphorae (operator)."`
 	Amphora       amphoraCommands       `cmd:"" help:"Amphorae (operator)."`
 	Distributor   distributorCommands   `cmd:"" help:"Distributors (operator)."`

@@ -23,6 +23,7 @@ import (
 type Config struct {
 	API      API           `toml:"api"`
 	Cluster  Cluster       `toml:"cluster"`
+	Quotas   Quotas        `toml:"quotas"`
 	Network  Network       `toml:"network"`
 	Compute  Compute       `toml:"compute"`
 	Noop     noop.Settings `toml:"noop"` // of the no-op drivers
@@ -132,6 +133,7 @@ func Default() Config {
 			CertificateValidity: Duration(30 * 24 * time.Hour),
 			SecondChance:        true, DefaultConnectionLimit: 2000,
 		},
+		Quotas:  Quotas{-1, -1, -1, -1, -1, -1, -1},
 		Network: Network{Driver: "bridge", ManagementCIDR: "198.19.0.0/18", HostLinkCIDR: "198.19.255.252/30"},
 		Compute: Compute{Driver: "netns"},
 		Health:  Health{HeartbeatPorts: []int{9444}},

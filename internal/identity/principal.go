@@ -9,6 +9,8 @@ type Principal struct {
 	UserID    string
 	ProjectID string // "" for a token without a project
 	Roles     []string
+	// NoQuota says that no quota holds for what p makes.
+	NoQuota bool
 }
 
 func (p Principal) has(roles ...string) bool {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"time"
 
 	"colonnade/internal/lb"
@@ -82,6 +83,12 @@ func children(t lb.Tree) (listeners, pools, members, monitors []object) {
 		}
 	}
 	return listeners, pools, members, monitors
+}
+
+// objects are all of a tree: the load balancer, then its children.
+func objects(t lb.Tree) []object {
+	l, p, m, h := children(t)
+	return slices.Concat([]object{loadBalancerObject(t.LoadBalancer)}, l, p, m, h)
 }
 
 // difference is what turns the objects of before into those of after.
@@ -188,16 +195,12 @@ func (tx *transaction) put(ctx context.Context, changed []object, existed map[st
 
 // treeEvents tells of the objects that a change was about, not of those that only wait for it.
 func treeEvents(before, after lb.Tree, actor string) []lb.Event {
-	all := func(t lb.Tree) []object {
-		l, p, m, h := children(t)
-		return append(append(append(append([]object{loadBalancerObject(t.LoadBalancer)}, l...), p...), m...), h...)
-	}
 	was := map[string]object{}
-	for _, o := range all(before) {
+	for _, o := range objects(before) {
 		was[o.id] = o
 	}
 	var events []lb.Event
-	for _, o := range all(after) {
+	for _, o := range objects(after) {
 		old, existed := was[o.id]
 		var action string
 		switch {

@@ -134,6 +134,8 @@ CREATE TABLE health_monitor (
     CONSTRAINT health_monitor_provisioning_status_check CHECK ((provisioning_status = ANY (ARRAY['ACTIVE'::text, 'PENDING_CREATE'::text, 'PENDING_UPDATE'::text, 'PENDING_DELETE'::text, 'ERROR'::text])))
 );
 
+CREATE INDEX health_monitor_project ON health_monitor USING btree (project_id);
+
 CREATE TABLE instance_health (
     instance_id text NOT NULL,
     kind text NOT NULL,
@@ -183,6 +185,8 @@ CASE
     WHEN (protocol = ANY (ARRAY['UDP'::text, 'SCTP'::text])) THEN protocol
     ELSE 'TCP'::text
 END), protocol_port);
+
+CREATE INDEX listener_project ON listener USING btree (project_id);
 
 CREATE TABLE listener_statistics (
     listener_id text NOT NULL,
@@ -261,6 +265,8 @@ CREATE TABLE member (
     CONSTRAINT member_weight_check CHECK (((weight >= 0) AND (weight <= 256)))
 );
 
+CREATE INDEX member_project ON member USING btree (project_id);
+
 CREATE TABLE network (
     id text NOT NULL,
     name text NOT NULL,
@@ -294,6 +300,8 @@ CREATE TABLE pool (
 
 CREATE INDEX pool_load_balancer ON pool USING btree (load_balancer_id);
 
+CREATE INDEX pool_project ON pool USING btree (project_id);
+
 CREATE TABLE port (
     id text NOT NULL,
     network_id text NOT NULL,
@@ -314,6 +322,27 @@ CREATE TABLE port (
 );
 
 CREATE INDEX port_owner ON port USING btree (owner_id);
+
+CREATE TABLE quota (
+    id text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone,
+    load_balancer integer,
+    listener integer,
+    pool integer,
+    member integer,
+    health_monitor integer,
+    l7_policy integer,
+    l7_rule integer,
+    CONSTRAINT quota_pkey PRIMARY KEY (id),
+    CONSTRAINT quota_health_monitor_check CHECK ((health_monitor >= '-1'::integer)),
+    CONSTRAINT quota_l7_policy_check CHECK ((l7_policy >= '-1'::integer)),
+    CONSTRAINT quota_l7_rule_check CHECK ((l7_rule >= '-1'::integer)),
+    CONSTRAINT quota_listener_check CHECK ((listener >= '-1'::integer)),
+    CONSTRAINT quota_load_balancer_check CHECK ((load_balancer >= '-1'::integer)),
+    CONSTRAINT quota_member_check CHECK ((member >= '-1'::integer)),
+    CONSTRAINT quota_pool_check CHECK ((pool >= '-1'::integer))
+);
 
 CREATE TABLE subnet (
     id text NOT NULL,

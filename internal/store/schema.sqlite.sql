@@ -113,6 +113,8 @@ CREATE TABLE health_monitor (
     updated_at TIMESTAMP
 );
 
+CREATE INDEX health_monitor_project ON health_monitor (project_id);
+
 CREATE TABLE instance_health (
     instance_id TEXT PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('amphora', 'distributor')),
@@ -151,6 +153,8 @@ CREATE TABLE listener (
 CREATE INDEX listener_default_pool ON listener (default_pool_id);
 
 CREATE UNIQUE INDEX listener_port ON listener (load_balancer_id, (CASE WHEN protocol IN ('UDP', 'SCTP') THEN protocol ELSE 'TCP' END), protocol_port);
+
+CREATE INDEX listener_project ON listener (project_id);
 
 CREATE TABLE listener_statistics (
     listener_id TEXT NOT NULL REFERENCES listener (id) ON DELETE CASCADE,
@@ -217,6 +221,8 @@ CREATE TABLE member (
     UNIQUE (pool_id, server_id)
 );
 
+CREATE INDEX member_project ON member (project_id);
+
 CREATE TABLE network (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL,
@@ -246,6 +252,8 @@ CREATE TABLE pool (
 
 CREATE INDEX pool_load_balancer ON pool (load_balancer_id);
 
+CREATE INDEX pool_project ON pool (project_id);
+
 CREATE TABLE port (
     id TEXT PRIMARY KEY,
     network_id TEXT NOT NULL REFERENCES network (id),
@@ -259,6 +267,19 @@ CREATE TABLE port (
 );
 
 CREATE INDEX port_owner ON port (owner_id);
+
+CREATE TABLE quota (
+    id TEXT PRIMARY KEY,
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP,
+    load_balancer INTEGER CHECK (load_balancer >= -1),
+    listener INTEGER CHECK (listener >= -1),
+    pool INTEGER CHECK (pool >= -1),
+    member INTEGER CHECK (member >= -1),
+    health_monitor INTEGER CHECK (health_monitor >= -1),
+    l7_policy INTEGER CHECK (l7_policy >= -1),
+    l7_rule INTEGER CHECK (l7_rule >= -1)
+);
 
 CREATE TABLE subnet (
     id TEXT PRIMARY KEY,

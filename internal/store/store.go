@@ -35,6 +35,7 @@ type Store struct {
 	bell     queue.Bell
 	listener *listener // nil on SQLite
 	log      *slog.Logger
+	quota    lb.Quota // of projects without their own; every limit is set
 }
 
 var _ queue.Database = (*Store)(nil)
@@ -53,7 +54,7 @@ func WithLog(log *slog.Logger) Option { return func(s *Store) { s.log = log } }
 // Open opens the database and migrates it to the newest schema. dsn is "postgres://…" or a SQLite file, with or
 // without "sqlite:" before it. The caller closes the store.
 func Open(ctx context.Context, dsn string, opts ...Option) (*Store, error) {
-	s := &Store{log: slog.New(slog.DiscardHandler)}
+	s := &Store{log: slog.New(slog.DiscardHandler), quota: lb.NoQuota()}
 	for _, o := range opts {
 		o(s)
 	}
@@ -214,6 +215,7 @@ func (s *Store) read(ctx context.Context, f func(ctx context.Context, db bun.IDB
 type transaction struct {
 	bun.Tx
 	now   time.Time // the database's clock
+	quota lb.Quota  // of projects without their own
 	wakes []lb.Wake
 }
 
@@ -221,7 +223,7 @@ type transaction struct {
 func (s *Store) write(ctx context.Context, operation string, f func(ctx context.Context, tx *transaction) error) error {
 	var rang bool
 	err := s.Write(ctx, func(ctx context.Context, btx bun.Tx) error {
-		tx := &transaction{Tx: btx}
+		tx := &transaction{Tx: btx, quota: s.quota}
 		if err := tx.readClock(ctx); err != nil {
 			return err
 		}

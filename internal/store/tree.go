@@ -22,6 +22,9 @@ func (s *Store) CreateTree(ctx context.Context, tree lb.Tree, cluster lb.Cluster
 	}
 	return s.write(ctx, "create load balancer "+tree.LoadBalancer.ID, func(ctx context.Context, tx *transaction) error {
 		l := &tree.LoadBalancer
+		if err := tx.admit(ctx, l.ProjectID, nil, objects(tree)); err != nil {
+			return err
+		}
 		l.CreatedAt, l.Revision = tx.orNow(l.CreatedAt), max(1, l.Revision)
 		l.PendingSince = tx.pendingSince(lb.LoadBalancer{}, *l, true)
 		row := &loadBalancerRow{LoadBalancer: *l}
@@ -87,6 +90,9 @@ func (tx *transaction) changeTree(ctx context.Context, lbID, actor string, chang
 		return before, nil
 	}
 	if err := after.Check(); err != nil {
+		return lb.Tree{}, err
+	}
+	if err := tx.admit(ctx, before.LoadBalancer.ProjectID, objects(before), objects(after)); err != nil {
 		return lb.Tree{}, err
 	}
 	l := &after.LoadBalancer
