@@ -27,8 +27,8 @@ func (s *server) listQuotas(ctx context.Context, c *call) (any, error) {
 
 // showQuota never says 404: a project is whatever the identity service says is one.
 func (s *server) showQuota(ctx context.Context, c *call) (any, error) {
-	if !principal(ctx).ReadsQuota(c.project()) {
-		return nil, errForbidden
+	if err := mayReadQuota(ctx, c.project()); err != nil {
+		return nil, err
 	}
 	q, err := s.Store.Quota(ctx, c.project())
 	if err != nil {
@@ -43,8 +43,8 @@ func (s *server) defaultQuota(ctx context.Context, c *call) (any, error) {
 	if project == "" {
 		project = principal(ctx).ProjectID
 	}
-	if !principal(ctx).ReadsQuota(project) {
-		return nil, errForbidden
+	if err := mayReadQuota(ctx, project); err != nil {
+		return nil, err
 	}
 	return one(c, "quota", quotaView(store.QuotaItem{ProjectID: project, Quota: s.Store.DefaultQuota()}))
 }
@@ -54,7 +54,7 @@ func (s *server) updateQuota(ctx context.Context, c *call) (any, error) {
 	if err := decodeBody(c.body, "quotas", "quota", &in); err != nil {
 		return nil, err
 	}
-	if err := s.mayWriteQuota(ctx, c); err != nil {
+	if err := writableQuota(ctx, c); err != nil {
 		return nil, err
 	}
 	q, err := s.Store.UpdateQuota(ctx, c.project(), func(q *lb.Quota) {
@@ -86,15 +86,16 @@ func (s *server) updateQuota(ctx context.Context, c *call) (any, error) {
 }
 
 func (s *server) resetQuota(ctx context.Context, c *call) (any, error) {
-	if err := s.mayWriteQuota(ctx, c); err != nil {
+	if err := writableQuota(ctx, c); err != nil {
 		return nil, err
 	}
 	return nil, s.Store.ResetQuota(ctx, c.project())
 }
 
-func (s *server) mayWriteQuota(ctx context.Context, c *call) error {
-	if !principal(ctx).WritesQuota() {
-		return errForbidden
+// writableQuota checks the project of the path, for changing its quota.
+func writableQuota(ctx context.Context, c *call) error {
+	if err := mayWriteQuota(ctx); err != nil {
+		return err
 	}
 	if !projectID.MatchString(c.project()) {
 		return lb.InvalidField("project_id", c.project(), "Value should match the pattern "+projectID.String())
