@@ -3,14 +3,12 @@ package api_test
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"colonnade/internal/api"
+	"colonnade/internal/testenv/golden"
 )
 
 // exampleCalls are the calls of the document's examples, in order; {lb}, {listener}, … are the ids of what was made.
@@ -101,18 +99,8 @@ func TestExamplesAreAnswered(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *update {
-		if err := os.WriteFile("examples.json", append(b, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile("examples.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(b)+"\n"); diff != "" {
-		t.Errorf("examples.json differs (run go test ./internal/api -run Examples -update, then once more without -run):\n%s", diff)
-	}
+	// After -update of these, the document that shows them needs -update again.
+	golden.Want(t, "examples.json", string(b)+"\n")
 }
 
 // document is the OpenAPI document as clients read it.

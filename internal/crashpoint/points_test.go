@@ -1,7 +1,6 @@
 package crashpoint_test
 
 import (
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -14,15 +13,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"colonnade/internal/crashpoint"
+	"colonnade/internal/testenv/golden"
 )
 
 // list is where the points are written down.
 const list = "../../docs/reference/crash-points.txt"
-
-var update = flag.Bool("update", false, "write the list anew")
 
 // roles are the packages that change the world, with the types whose constants name steps.
 var roles = map[string]map[string]string{
@@ -62,19 +58,8 @@ func TestPoints(t *testing.T) {
 	if d := slices.Compact(slices.Clone(points)); len(d) != len(points) {
 		t.Error("a point is named twice")
 	}
-	text := strings.Join(points, "\n") + "\n"
-	if *update {
-		if err := os.WriteFile(list, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	committed, err := os.ReadFile(list)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(committed), text); d != "" {
-		t.Errorf("%s is not what the sources say; `go test ./internal/crashpoint -update` writes it anew, and an operation of test/e2e/crashpoint_test.go has to pass each point:\n%s", list, d)
-	}
+	// An operation of test/e2e/crashpoint_test.go has to pass each point.
+	golden.Want(t, list, strings.Join(points, "\n")+"\n")
 }
 
 // TestEveryChangeHasPoints asks for a point before, between and after the calls that change something.

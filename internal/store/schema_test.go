@@ -3,7 +3,6 @@ package store_test
 import (
 	"bufio"
 	"context"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,9 +19,8 @@ import (
 	"colonnade/internal/queue"
 	"colonnade/internal/store"
 	"colonnade/internal/store/storetest"
+	"colonnade/internal/testenv/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // schemas tell, for each database, where the schema is committed and the query that writes it down from the catalog.
 var schemas = map[string]struct{ file, statements string }{
@@ -55,14 +53,7 @@ func TestMigrationsEndInTheCommittedSchema(t *testing.T) {
 			var statements []string
 			ok(t, s.Reader().NewRaw(schema.statements).Scan(t.Context(), &statements))
 			got := strings.Join(statements, ";\n\n") + ";\n"
-			if *update {
-				ok(t, os.WriteFile(schema.file, []byte(got), 0o644))
-			}
-			want, err := os.ReadFile(schema.file)
-			ok(t, err)
-			if d := cmp.Diff(string(want), got); d != "" {
-				t.Fatalf("run go test ./internal/store -update\n%s", d)
-			}
+			golden.Want(t, schema.file, got)
 		})
 	}
 }

@@ -254,24 +254,7 @@ var phases = map[string]func(*lab){
 		}
 		l.await(func() string { return l.without(victim) })
 	},
-	"death of the distributor": func(l *lab) {
-		s, err := l.ClusterState(l.t.Context(), "lb1")
-		if err != nil {
-			l.t.Fatal(err)
-		}
-		boot := l.boot(s.Distributor.ID)
-		l.kill(s.Distributor.ID)
-		l.await(func() string {
-			l.mu.Lock()
-			a := l.agents[s.Distributor.ID]
-			ok := a != nil && a.boot != boot && a.dist["lb1"] != nil && a.dist["lb1"].TableVersion > 0
-			l.mu.Unlock()
-			if !ok {
-				return "the distributor"
-			}
-			return l.whole()
-		})
-	},
+	"death of the distributor": (*lab).killDistributor,
 	"delete": func(l *lab) {
 		l.change(func(tree *lb.Tree) error { return tree.DeleteLoadBalancer(true) })
 		l.await(l.nothing)
@@ -289,6 +272,26 @@ func (l *lab) boot(id string) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.agents[id].boot
+}
+
+// killDistributor kills it and waits until another stands in its place and all is whole.
+func (l *lab) killDistributor() {
+	s, err := l.ClusterState(l.t.Context(), "lb1")
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	boot := l.boot(s.Distributor.ID)
+	l.kill(s.Distributor.ID)
+	l.await(func() string {
+		l.mu.Lock()
+		a := l.agents[s.Distributor.ID]
+		ok := a != nil && a.boot != boot && a.dist["lb1"] != nil && a.dist["lb1"].TableVersion > 0
+		l.mu.Unlock()
+		if !ok {
+			return "the distributor"
+		}
+		return l.whole()
+	})
 }
 
 // without says what is missing for a whole load balancer without one amphora.

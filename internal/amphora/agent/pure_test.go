@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,9 +11,8 @@ import (
 	"colonnade/internal/amphora"
 	"colonnade/internal/distributor"
 	"colonnade/internal/linuxnet"
+	"colonnade/internal/testenv/golden"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 func guarded() amphora.Desired {
 	return amphora.Desired{
@@ -45,19 +43,7 @@ func TestFirewall(t *testing.T) {
 	for file, d := range cases {
 		t.Run(file, func(t *testing.T) {
 			got := renderFirewall(d)
-			golden := filepath.Join("testdata", file+".nft")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(string(want), got); d != "" {
-				t.Error(d)
-			}
+			golden.Want(t, filepath.Join("testdata", file+".nft"), got)
 			for range 2 { // also in place of itself
 				if err := setFirewall(t.Context(), linuxnet.Path(name), got); err != nil {
 					t.Error(err)

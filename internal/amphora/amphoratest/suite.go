@@ -13,6 +13,7 @@ import (
 	"colonnade/internal/amphora"
 	"colonnade/internal/distributor"
 	"colonnade/internal/lb"
+	"colonnade/internal/testenv/conformance"
 )
 
 // Agent is what an amphora can be asked; amphora.Client is one.
@@ -35,21 +36,12 @@ type Env struct {
 
 // Run runs the suite; open is called once a test and cleans up by t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) Env) {
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, context.Context, Env)
-	}{
+	conformance.Run(t, open, []conformance.Case[Env]{
 		{"a document is run and shown", shown},
 		{"documents and tables come in the order of their stamps, each their own", order},
 		{"what is not valid is refused, and the former goes on", refusals},
 		{"a call whose time is over does nothing", late},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			c.run(t, ctx, open(t))
-		})
-	}
+	})
 }
 
 func must(t *testing.T, err error) {

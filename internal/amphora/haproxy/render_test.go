@@ -2,20 +2,16 @@ package haproxy_test
 
 import (
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"colonnade/internal/amphora"
 	"colonnade/internal/amphora/haproxy"
 	"colonnade/internal/lb"
+	"colonnade/internal/testenv/golden"
 )
-
-var update = flag.Bool("update", false, "write golden files")
 
 var settings = haproxy.Settings{AmphoraID: "66666666-0000-4000-8000-000000000001", MaxConn: 9000}
 
@@ -82,19 +78,7 @@ func TestRender(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden := filepath.Join("testdata", name+".cfg")
-			if *update {
-				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := cmp.Diff(string(want), got); d != "" {
-				t.Error(d)
-			}
+			golden.Want(t, filepath.Join("testdata", name+".cfg"), got)
 			if err := checkWithHAProxy(t, got); err != nil {
 				var refused *amphora.RefusedError
 				errors.As(err, &refused)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -15,6 +14,7 @@ import (
 
 	"colonnade/internal/compute"
 	"colonnade/internal/lb"
+	"colonnade/internal/testenv/conformance"
 )
 
 // Env is a driver without instances and what it takes to make some.
@@ -33,10 +33,7 @@ type Env struct {
 
 // Run runs the suite; open is called once a test and cleans up by t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) Env) {
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, context.Context, Env)
-	}{
+	conformance.Run(t, open, []conformance.Case[Env]{
 		{"probe is content", func(t *testing.T, ctx context.Context, e Env) { must(t, e.Driver.Probe(ctx)) }},
 		{"an instance is built once, listed and deleted", lifecycle},
 		{"two kinds live side by side", sideBySide},
@@ -48,13 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) Env) {
 		{"an instance of no kind is none", noKind},
 		{"what is not there", missing},
 		{"a call whose time is over does nothing", late},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			c.run(t, ctx, open(t))
-		})
-	}
+	})
 }
 
 func must(t *testing.T, err error) {

@@ -32,13 +32,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(testenv.RunInLab(func() int {
-		if err := snapshot.Alone(); err != nil {
-			fmt.Fprintln(os.Stderr, "be alone in the lab:", err)
-			return 1
-		}
-		return m.Run()
-	}))
+	os.Exit(testenv.RunInLab(func() int { return snapshot.RunAlone(m) }))
 }
 
 func must(t testing.TB, err error) {

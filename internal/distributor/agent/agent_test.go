@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -17,6 +16,7 @@ import (
 	"colonnade/internal/agentrest"
 	"colonnade/internal/distributor"
 	"colonnade/internal/distributor/agent"
+	"colonnade/internal/distributor/distributortest"
 	"colonnade/internal/distributor/probe"
 	"colonnade/internal/lb"
 )
@@ -24,41 +24,22 @@ import (
 const (
 	lb1      = "11111111-1111-4111-8111-111111111111"
 	lb2      = "22222222-2222-4222-8222-222222222222"
-	probeKey = "0f0e0d0c0b0a09080706050403020100"
-	vipMAC   = "02:dd:00:00:00:01"
+	probeKey = distributortest.ProbeKey
+	vipMAC   = distributortest.MAC
 )
 
-const tableKey = "000102030405060708090a0b0c0d0e0f"
-
-// amp is the id of the n-th amphora of the tests, mac its front-end MAC.
-func amp(n int) string { return fmt.Sprintf("aaaaaaaa-0000-4000-8000-%012d", n) }
-func mac(n int) string { return fmt.Sprintf("02:cc:00:00:00:%02x", n) }
-
-// table has active amphorae 0… at positions 0… and standbys behind them.
-func table(version int64, active, standbys int) distributor.Table {
-	t := distributor.Table{Version: version, Key: tableKey, Rows: 256, Affinity: distributor.AffinitySourceIP}
-	for n := range active + standbys {
-		t.Holders = append(t.Holders, distributor.Holder{AmphoraID: amp(n), MAC: mac(n)})
-		if n < active {
-			t.Current.Holders = append(t.Current.Holders, n)
-		} else {
-			t.Standbys = append(t.Standbys, n)
-		}
-	}
-	return t
-}
+// The amphorae and the tables of the tests are those of the conformance suite.
+var (
+	amp   = distributortest.Amphora
+	mac   = distributortest.AmphoraMAC
+	table = distributortest.Table
+)
 
 func stamp(epoch, revision, serial int64) lb.Stamp {
 	return lb.Stamp{Epoch: epoch, Revision: revision, Serial: serial}
 }
 
-func plug(s lb.Stamp) distributor.VIPPlug {
-	return distributor.VIPPlug{
-		Stamp: s, LBID: lb1, VIPAddress: "198.18.0.100", SubnetCIDR: "198.18.0.0/24", Gateway: "198.18.0.1", MACAddress: vipMAC,
-		MTU:       1500,
-		AlgExtras: distributor.AlgExtras{Algorithm: "hash", Affinity: distributor.AffinitySourceIP}, ProbeKey: probeKey,
-	}
-}
+func plug(s lb.Stamp) distributor.VIPPlug { return distributortest.Plug(s) }
 
 func register(s lb.Stamp, t distributor.Table) distributor.Registrations {
 	t.Version = s.Revision

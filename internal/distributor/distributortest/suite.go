@@ -13,6 +13,7 @@ import (
 
 	"colonnade/internal/distributor"
 	"colonnade/internal/lb"
+	"colonnade/internal/testenv/conformance"
 )
 
 // Agent is what a distributor can be asked; distributor.Client is one.
@@ -51,43 +52,44 @@ func stamp(epoch, revision, serial int64) lb.Stamp {
 	return lb.Stamp{Epoch: epoch, Revision: revision, Serial: serial}
 }
 
-func plug(s lb.Stamp) distributor.VIPPlug {
+// Plug has the suite's load balancer plugged in.
+func Plug(s lb.Stamp) distributor.VIPPlug {
 	return distributor.VIPPlug{
 		Stamp: s, LBID: LB, VIPAddress: "198.18.0.100", SubnetCIDR: "198.18.0.0/24", Gateway: "198.18.0.1", MACAddress: MAC, MTU: 1500,
 		AlgExtras: distributor.AlgExtras{Algorithm: "hash", Affinity: distributor.AffinitySourceIP}, ProbeKey: ProbeKey,
 	}
 }
 
+// Table has active amphorae 0… at positions 0… and standbys behind them.
+func Table(version int64, active, standbys int) distributor.Table {
+	t := distributor.Table{
+		Version: version, Key: "000102030405060708090a0b0c0d0e0f", Rows: 256, Affinity: distributor.AffinitySourceIP,
+	}
+	for n := range active + standbys {
+		t.Holders = append(t.Holders, distributor.Holder{AmphoraID: Amphora(n), MAC: AmphoraMAC(n)})
+		if n < active {
+			t.Current.Holders = append(t.Current.Holders, n)
+		} else {
+			t.Standbys = append(t.Standbys, n)
+		}
+	}
+	return t
+}
+
 // table has amphorae 0, 1, 2 at the positions and 3 as standby.
 func table(s lb.Stamp) distributor.Registrations {
-	t := distributor.Table{
-		Version: s.Revision, Key: "000102030405060708090a0b0c0d0e0f", Rows: 256, Affinity: distributor.AffinitySourceIP,
-		Current: distributor.Generation{Holders: []int{0, 1, 2}}, Standbys: []int{3},
-	}
-	for n := range 4 {
-		t.Holders = append(t.Holders, distributor.Holder{AmphoraID: Amphora(n), MAC: AmphoraMAC(n)})
-	}
-	return distributor.Registrations{Stamp: s, LBID: LB, Table: t}
+	return distributor.Registrations{Stamp: s, LBID: LB, Table: Table(s.Revision, 3, 1)}
 }
 
 // Run runs the suite; open is called once a test and cleans up by t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) Env) {
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, context.Context, Env)
-	}{
+	conformance.Run(t, open, []conformance.Case[Env]{
 		{"S57 S58 one life, call by call", life},
 		{"D5 registrations are answered by positions", positional},
 		{"what is not valid is refused and changes nothing", refusals},
 		{"S54 a silent amphora is swapped, and the next table has to know", swaps},
 		{"a call whose time is over does nothing", late},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			c.run(t, ctx, open(t))
-		})
-	}
+	})
 }
 
 func must(t *testing.T, err error) {
@@ -129,7 +131,7 @@ func life(t *testing.T, ctx context.Context, e Env) {
 	}
 	asks := func(id string) error { _, err := e.Agent.LoadBalancer(ctx, e.Distributor, id); return err }
 	unplugs := func(id string, s lb.Stamp) error { return e.Agent.UnplugVIP(ctx, e.Distributor, id, s) }
-	otherVIP, otherTable := plug(stamp(3, 1, 1)), table(stamp(3, 2, 1))
+	otherVIP, otherTable := Plug(stamp(3, 1, 1)), table(stamp(3, 2, 1))
 	otherVIP.VIPAddress, otherTable.Table.Standbys = "198.18.0.101", nil
 	ok, missing := want{}, want{fault: true, kind: lb.KindNotFound}
 	conflict := want{fault: true, kind: lb.KindConflict}
@@ -141,27 +143,27 @@ func life(t *testing.T, ctx context.Context, e Env) {
 	}{
 		{"unknown", asks(LB), missing},
 		{"table before the VIP", registers(table(stamp(3, 1, 1))), missing},
-		{"plug", plugs(plug(stamp(3, 1, 1))), ok},
-		{"the same again", plugs(plug(stamp(3, 1, 1))), ok},
+		{"plug", plugs(Plug(stamp(3, 1, 1))), ok},
+		{"the same again", plugs(Plug(stamp(3, 1, 1))), ok},
 		{"same stamp, other content", plugs(otherVIP), conflict},
-		{"lower serial", plugs(plug(stamp(3, 1, 0))), after(stamp(3, 1, 1))},
-		{"lower epoch", plugs(plug(stamp(2, 9, 9))), after(stamp(3, 1, 1))},
+		{"lower serial", plugs(Plug(stamp(3, 1, 0))), after(stamp(3, 1, 1))},
+		{"lower epoch", plugs(Plug(stamp(2, 9, 9))), after(stamp(3, 1, 1))},
 		{"table of an older lease", registers(table(stamp(2, 5, 1))), after(stamp(3, 1, 1))},
 		{"table", registers(table(stamp(3, 2, 1))), ok},
 		{"the same table again", registers(table(stamp(3, 2, 1))), ok},
 		{"same stamp, other table", registers(otherTable), conflict},
 		{"lower table", registers(table(stamp(3, 1, 9))), after(stamp(3, 2, 1))},
 		{"a new lease sends its table", registers(table(stamp(5, 3, 1))), ok},
-		{"and fences the VIP with it", plugs(plug(stamp(4, 1, 1))), after(stamp(5, 3, 1))},
+		{"and fences the VIP with it", plugs(Plug(stamp(4, 1, 1))), after(stamp(5, 3, 1))},
 		{"known", asks(LB), ok},
 		{"delete of an older lease", unplugs(LB, stamp(4, 1, 1)), after(stamp(5, 3, 1))},
 		{"delete", unplugs(LB, stamp(6, 2, 1)), ok},
 		{"delete again", unplugs(LB, stamp(6, 2, 1)), ok},
 		{"gone", asks(LB), missing},
-		{"a late plug of the lease before", plugs(plug(stamp(5, 9, 9))), after(stamp(6, 2, 1))},
-		{"a late plug with the deletion's stamp", plugs(plug(stamp(6, 2, 1))), after(stamp(6, 2, 1))},
+		{"a late plug of the lease before", plugs(Plug(stamp(5, 9, 9))), after(stamp(6, 2, 1))},
+		{"a late plug with the deletion's stamp", plugs(Plug(stamp(6, 2, 1))), after(stamp(6, 2, 1))},
 		{"a late table", registers(table(stamp(5, 9, 9))), after(stamp(6, 2, 1))},
-		{"plugged anew", plugs(plug(stamp(7, 1, 1))), ok},
+		{"plugged anew", plugs(Plug(stamp(7, 1, 1))), ok},
 		{"delete of what was never here", unplugs(Other, stamp(2, 0, 0)), ok},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.want.check(t, c.err) })
@@ -169,7 +171,7 @@ func life(t *testing.T, ctx context.Context, e Env) {
 }
 
 func positional(t *testing.T, ctx context.Context, e Env) {
-	_, err := e.Agent.PlugVIP(ctx, e.Distributor, plug(stamp(1, 1, 1)))
+	_, err := e.Agent.PlugVIP(ctx, e.Distributor, Plug(stamp(1, 1, 1)))
 	must(t, err)
 	r := table(stamp(2, 1, 1))
 	r.Table.Current.Holders[1] = distributor.Vacant
@@ -208,7 +210,7 @@ func positional(t *testing.T, ctx context.Context, e Env) {
 }
 
 func refusals(t *testing.T, ctx context.Context, e Env) {
-	_, err := e.Agent.PlugVIP(ctx, e.Distributor, plug(stamp(1, 1, 1)))
+	_, err := e.Agent.PlugVIP(ctx, e.Distributor, Plug(stamp(1, 1, 1)))
 	must(t, err)
 	before, err := e.Agent.Register(ctx, e.Distributor, table(stamp(1, 1, 1)))
 	must(t, err)
@@ -229,7 +231,7 @@ func refusals(t *testing.T, ctx context.Context, e Env) {
 		{"key", func(p *distributor.VIPPlug) { p.ProbeKey = "c0ffee" }, invalid},
 	} {
 		t.Run("plug: "+c.name, func(t *testing.T) {
-			p := plug(stamp(2, 1, 1))
+			p := Plug(stamp(2, 1, 1))
 			c.change(&p)
 			_, err := e.Agent.PlugVIP(ctx, e.Distributor, p)
 			c.want.check(t, err)
@@ -266,7 +268,7 @@ func refusals(t *testing.T, ctx context.Context, e Env) {
 }
 
 func swaps(t *testing.T, ctx context.Context, e Env) {
-	_, err := e.Agent.PlugVIP(ctx, e.Distributor, plug(stamp(1, 1, 1)))
+	_, err := e.Agent.PlugVIP(ctx, e.Distributor, Plug(stamp(1, 1, 1)))
 	must(t, err)
 	_, err = e.Agent.Register(ctx, e.Distributor, table(stamp(1, 1, 1)))
 	must(t, err)
@@ -310,7 +312,7 @@ func swaps(t *testing.T, ctx context.Context, e Env) {
 func late(t *testing.T, ctx context.Context, e Env) {
 	over, cancel := context.WithCancel(ctx)
 	cancel()
-	if _, err := e.Agent.PlugVIP(over, e.Distributor, plug(stamp(1, 1, 1))); !errors.Is(err, context.Canceled) {
+	if _, err := e.Agent.PlugVIP(over, e.Distributor, Plug(stamp(1, 1, 1))); !errors.Is(err, context.Canceled) {
 		t.Errorf("PlugVIP: %v", err)
 	}
 	if _, err := e.Agent.Status(over, e.Distributor); !errors.Is(err, context.Canceled) {

@@ -1,35 +1,21 @@
 package ledger_test
 
 import (
-	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"colonnade/internal/distributor"
+	"colonnade/internal/distributor/distributortest"
 	"colonnade/internal/distributor/ledger"
 )
 
-const tableKey = "000102030405060708090a0b0c0d0e0f"
-
-// amp is the id of the n-th amphora of the tests, mac its front-end MAC.
-func amp(n int) string { return fmt.Sprintf("aaaaaaaa-0000-4000-8000-%012d", n) }
-func mac(n int) string { return fmt.Sprintf("02:cc:00:00:00:%02x", n) }
-
-// table has active amphorae 0… at positions 0… and standbys behind them.
-func table(version int64, active, standbys int) distributor.Table {
-	t := distributor.Table{Version: version, Key: tableKey, Rows: 256, Affinity: distributor.AffinitySourceIP}
-	for n := range active + standbys {
-		t.Holders = append(t.Holders, distributor.Holder{AmphoraID: amp(n), MAC: mac(n)})
-		if n < active {
-			t.Current.Holders = append(t.Current.Holders, n)
-		} else {
-			t.Standbys = append(t.Standbys, n)
-		}
-	}
-	return t
-}
+// The amphorae and the tables of the tests are those of the conformance suite.
+var (
+	amp   = distributortest.Amphora
+	table = distributortest.Table
+)
 
 func compile(t interface{ Fatal(...any) }, tb distributor.Table) *distributor.Compiled {
 	c, err := distributor.Compile(tb)

@@ -3,7 +3,6 @@ package bridge_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -25,13 +24,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(testenv.RunInLab(func() int {
-		if err := snapshot.Alone(); err != nil {
-			fmt.Fprintln(os.Stderr, "be alone in the lab:", err)
-			return 1
-		}
-		return m.Run()
-	}))
+	os.Exit(testenv.RunInLab(func() int { return snapshot.RunAlone(m) }))
 }
 
 var _ bridge.Store = (*networktest.Memory)(nil)

@@ -10,13 +10,13 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"time"
 
 	diff "github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"colonnade/internal/lb"
 	"colonnade/internal/network"
+	"colonnade/internal/testenv/conformance"
 )
 
 // Env is a driver to be tested with an empty tenant network in it that has one IPv4 subnet with a gateway.
@@ -34,10 +34,7 @@ func (e Env) absent() string { return cmp.Or(e.Absent, uuid.NewString()) }
 
 // Run runs the suite; open is called once a test and cleans up by t.Cleanup.
 func Run(t *testing.T, open func(t *testing.T) Env) {
-	for _, c := range []struct {
-		name string
-		run  func(*testing.T, context.Context, Env)
-	}{
+	conformance.Run(t, open, []conformance.Case[Env]{
 		{"probe is content", func(t *testing.T, ctx context.Context, e Env) { must(t, e.Driver.Probe(ctx)) }},
 		{"looks up", lookUp},
 		{"a port is what was asked for", portAsAsked},
@@ -50,13 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) Env) {
 		{"two that ask for one port get the same", together},
 		{"faults name their kind", faults},
 		{"a call whose time is over does nothing", late},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-			defer cancel()
-			c.run(t, ctx, open(t))
-		})
-	}
+	})
 }
 
 func must(t *testing.T, err error) {

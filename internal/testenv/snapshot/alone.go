@@ -9,6 +9,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// RunAlone runs a package's tests Alone and returns the exit status.
+func RunAlone(m interface{ Run() int }) int {
+	if err := Alone(); err != nil {
+		fmt.Fprintln(os.Stderr, "be alone in the lab:", err)
+		return 1
+	}
+	return m.Run()
+}
+
 // Alone is called inside a lab whose pictures are to be compared: what others on the machine change meanwhile is taken
 // out of sight. /run becomes empty, and namespaces and BPF file systems of others are unmounted here.
 func Alone() error {

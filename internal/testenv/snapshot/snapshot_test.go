@@ -2,7 +2,6 @@ package snapshot_test
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -17,13 +16,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(testenv.RunInLab(func() int {
-		if err := snapshot.Alone(); err != nil {
-			fmt.Fprintln(os.Stderr, "be alone in the lab:", err)
-			return 1
-		}
-		return m.Run()
-	}))
+	os.Exit(testenv.RunInLab(func() int { return snapshot.RunAlone(m) }))
 }
 
 func must(t *testing.T, err error) {
