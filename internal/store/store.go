@@ -22,7 +22,7 @@ import (
 	"github.com/uptrace/bun/dialect/pgdialect"
 	"github.com/uptrace/bun/dialect/sqlitedialect"
 	"golang.org/x/sys/unix"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite"
 
 	"colonnade/internal/lb"
 	"colonnade/internal/queue"
@@ -99,7 +99,7 @@ func (s *Store) openSQLite(ctx context.Context, file string) error {
 	pragmas := fmt.Sprintf("_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)",
 		busyTimeout.Milliseconds())
 	name := "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + pragmas
-	w, err := sql.Open("sqlite", name+"&_txlock=immediate")
+	w, err := openPrepared(name + "&_txlock=immediate")
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (s *Store) openSQLite(ctx context.Context, file string) error {
 	if err := retry(ctx, w.PingContext); err != nil { // the writer makes the file a WAL one before anybody reads
 		return err
 	}
-	r, err := sql.Open("sqlite", name+"&_pragma=query_only(1)")
+	r, err := openPrepared(name + "&_pragma=query_only(1)")
 	if err != nil {
 		return err
 	}
@@ -116,6 +116,14 @@ func (s *Store) openSQLite(ctx context.Context, file string) error {
 	r.SetMaxIdleConns(sqliteReaders)
 	s.reader = bun.NewDB(r, sqlitedialect.New())
 	return nil
+}
+
+func openPrepared(name string) (*sql.DB, error) {
+	c, err := sqlite.NewConnector(name)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(preparingSQLite{c}), nil
 }
 
 // prepareFile makes the file, readable by its owner alone: it holds probe and heartbeat keys, and -wal and -shm get its
@@ -155,10 +163,11 @@ func (s *Store) openPostgres(ctx context.Context, dsn string) (*pgx.ConnConfig, 
 			conf.RuntimeParams[name] = value
 		}
 	}
-	db := stdlib.OpenDB(*conf, stdlib.OptionAfterConnect(func(_ context.Context, c *pgx.Conn) error {
+	connector := stdlib.GetConnector(*conf, stdlib.OptionAfterConnect(func(_ context.Context, c *pgx.Conn) error {
 		c.TypeMap().RegisterType(&pgtype.Type{Name: "timestamptz", OID: pgtype.TimestamptzOID, Codec: &pgtype.TimestamptzCodec{ScanLocation: time.UTC}})
 		return nil
 	}))
+	db := sql.OpenDB(liftingPostgres{connector})
 	db.SetMaxOpenConns(postgresMaxOpen)
 	db.SetMaxIdleConns(postgresMaxOpen)
 	db.SetConnMaxIdleTime(5 * time.Minute)
