@@ -30,6 +30,7 @@ from oslotest import base as test_base
 
 import octavia.common.context
 from octavia.common import constants
+from octavia.db import repositories
 from octavia.tests.functional.api.v2 import base
 from octavia.tests.functional.db import base as db_base
 
@@ -149,6 +150,7 @@ class Repository:
             return
         if self.table == 'load_balancer' and 'PENDING' not in values.get('provisioning_status', 'PENDING'):
             values['pending_since'] = None
+        values['updated_at'] = now()
         sql('UPDATE %s SET %s WHERE id = ?' % (self.table, ', '.join(k + ' = ?' for k in values)), *values.values(), id)
 
     def create(self, _session, **values):
@@ -211,7 +213,7 @@ def settle(self, lb_id, prov_status, op_status, autodetect=True):
             if prov_status == constants.DELETED or autodetect and row['provisioning_status'] == constants.PENDING_DELETE:
                 remove(name, row['id'])
             else:
-                sql('UPDATE %s SET provisioning_status = ?, operating_status = ? WHERE id = ?' % table(name), prov_status, op_status, row['id'])
+                sql('UPDATE %s SET provisioning_status = ?, operating_status = ?, updated_at = ? WHERE id = ?' % table(name), prov_status, op_status, now(), row['id'])
     sql('COMMIT')
 
 
@@ -236,19 +238,11 @@ def start_quota_mock(self, object_type):
         raise AssertionError('set quota: %d %s' % (status, content))
 
 
-set_up = base.BaseAPITest.setUp
-
-
-def set_up_api(self):
-    set_up(self)
-    for name, of in (('lb', 'load_balancer'), ('listener', 'listener'), ('pool', 'pool'), ('member', 'member'), ('l7policy', 'l7policy'), ('l7rule', 'l7rule'),
-                     ('health_monitor', 'health_monitor'), ('amphora', 'amphora'), ('listener_stats', 'listener_statistics'), ('flavor', 'flavor'),
-                     ('flavor_profile', 'flavor_profile')):
-        setattr(self, name + '_repo', Repository(table(of)))
-
-
+for name, of in (('LoadBalancer', 'load_balancer'), ('Listener', 'listener'), ('Pool', 'pool'), ('Member', 'member'), ('L7Policy', 'l7policy'),
+                 ('L7Rule', 'l7rule'), ('HealthMonitor', 'health_monitor'), ('Amphora', 'amphora'), ('ListenerStatistics', 'listener_statistics'),
+                 ('Flavor', 'flavor'), ('FlavorProfile', 'flavor_profile')):
+    setattr(repositories, name + 'Repository', lambda of=of: Repository(table(of)))
 db_base.OctaviaDBTestBase.setUp = set_up_database
-base.BaseAPITest.setUp = set_up_api
 base.BaseAPITest._make_app = lambda self: webtest.TestApp(bridge)
 base.BaseAPITest._set_lb_and_children_statuses = settle
 base.BaseAPITest.start_quota_mock = start_quota_mock
