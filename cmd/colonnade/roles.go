@@ -59,6 +59,7 @@ func roleAPI(ctx context.Context, p *controlPlane) ([]runner, error) {
 			AcceptWhilePending: p.conf.API.AcceptWhilePending,
 		},
 	}
+	deps.Edge = api.Edge{BaseURI: p.conf.API.BaseURI, TrustedProxies: p.conf.API.Proxies(), PageLimit: p.conf.API.PaginationMaxLimit}
 	if p.conf.API.Healthcheck {
 		deps.Check = p.store.Ping
 	}

@@ -50,6 +50,7 @@ type Deps struct {
 	Provider Provider
 	Identity identity.Authenticator
 	Settings Settings
+	Edge     Edge
 	// Check is what GET /healthcheck asks; nil answers 404 there.
 	Check func(ctx context.Context) error
 	// Observe is told every request; nil tells nobody.
@@ -88,7 +89,7 @@ func New(deps Deps) (http.Handler, error) {
 	if deps.Check != nil {
 		h = healthchecked(h, deps.Check, deps.Log)
 	}
-	return logged(canonical(h), deps.Log, deps.Observe), nil
+	return logged(canonical(h, deps.Edge), deps.Log, deps.Observe), nil
 }
 
 // NewServer makes an HTTP server for the handler with a deadline on everything a client could stretch.
@@ -111,6 +112,7 @@ type call struct {
 	url   string // of this resource, as the client wrote it, without query
 	// narrow are filters that the path implies; who lists was allowed to read what it names.
 	narrow map[string][]string
+	limit  int // most rows of a page
 	// scope is whose objects a list may show; that of load balancers when it is not set.
 	scope scope
 }
@@ -131,6 +133,9 @@ func (s *server) handle(api huma.API, op huma.Operation, h handler) {
 		r, w := humago.Unwrap(hc)
 		c, err := readCall(r)
 		var body []byte
+		if c != nil {
+			c.limit = s.Edge.pageLimit()
+		}
 		switch {
 		case err != nil:
 		case strings.HasPrefix(op.OperationID, "list-"):
@@ -176,7 +181,7 @@ func readCall(r *http.Request) (*call, error) {
 		}
 	}
 	body, err := io.ReadAll(r.Body)
-	return &call{r: r, body: body, query: query, url: base(r.Context()) + r.URL.Path}, err
+	return &call{r: r, body: body, query: query, url: asked(r.Context())}, err
 }
 
 // legible reports whether all are UTF-8 without NUL.

@@ -33,6 +33,7 @@ type lab struct {
 	file    string // of the database
 	store   *store.Store
 	handler http.Handler
+	deps    api.Deps
 }
 
 // rows makes and removes networks in the database alone, where the bridge driver would make devices too.
@@ -68,14 +69,23 @@ func newLab(t testing.TB, who identity.Authenticator, settings ...api.Settings) 
 			t.Fatal(err)
 		}
 	}
-	h, err := api.New(api.Deps{
+	l := &lab{t: t, file: file, store: s, deps: api.Deps{
 		Store: s, Networks: driver, Operator: rows{s}, Ports: driver, Provider: amphora.HAProxy{}, Identity: who,
 		Settings: set, Log: slog.New(slog.DiscardHandler),
-	})
+	}}
+	l.with(func(*api.Deps) {})
+	return l
+}
+
+// with makes the handler anew with other dependencies.
+func (l *lab) with(change func(*api.Deps)) {
+	l.t.Helper()
+	change(&l.deps)
+	h, err := api.New(l.deps)
 	if err != nil {
-		t.Fatal(err)
+		l.t.Fatal(err)
 	}
-	return &lab{t: t, file: file, store: s, handler: h}
+	l.handler = h
 }
 
 type answer struct {

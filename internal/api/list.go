@@ -18,9 +18,6 @@ import (
 	"colonnade/internal/store"
 )
 
-// pageLimit is the most rows one answer has.
-const pageLimit = 1000
-
 // maxTag is the length of the longest tag there is.
 const maxTag = 255
 
@@ -47,8 +44,8 @@ type scope struct {
 var commonScope = scope{all: identity.Principal.ReadsAll, one: identity.Principal.Reads}
 
 // parsePage reads the list parameters.
-func parsePage(values url.Values) (page, error) {
-	p := page{values: values, fields: values["fields"], query: store.Query{Limit: pageLimit, Filters: map[string][]string{}}}
+func parsePage(values url.Values, most int) (page, error) {
+	p := page{values: values, fields: values["fields"], query: store.Query{Limit: most, Filters: map[string][]string{}}}
 	for name, all := range values {
 		if len(all) > 1 && name != "fields" && !slices.Contains(tagFilters, name) {
 			return p, lb.InvalidField(name, strings.Join(all, ", "), "Value should be given once")
@@ -118,8 +115,8 @@ func (p *page) parseLimit(s string) error {
 	if err != nil {
 		return &routeFault{http.StatusBadRequest, "Invalid value for limit: '" + s + "'"}
 	}
-	if n >= 1 && n < pageLimit {
-		p.query.Limit = n
+	if n >= 1 {
+		p.query.Limit = min(n, p.query.Limit)
 	}
 	return nil
 }
@@ -130,6 +127,7 @@ func (p *page) parseSort() error {
 		if name == "" {
 			return nil
 		}
+		dir = strings.ToLower(dir)
 		if dir != "" && dir != "asc" && dir != "desc" {
 			return &routeFault{http.StatusBadRequest, "Invalid sort direction '" + dir + "': use asc or desc."}
 		}
@@ -169,7 +167,7 @@ func (p *page) parseSort() error {
 
 // listed answers a list: fetch reads the rows, view shows one, id names it for the links.
 func listed[T, V any](ctx context.Context, c *call, root string, fetch func(context.Context, store.Query) ([]T, error), view func([]T) ([]V, error), id func(T) string) (any, error) {
-	p, err := parsePage(c.query)
+	p, err := parsePage(c.query, c.limit)
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +192,7 @@ func listed[T, V any](ctx context.Context, c *call, root string, fetch func(cont
 		if p.query.Marker != "" {
 			links = append(links, p.link(c.url, "previous", id(rows[0])))
 		}
-		if len(rows) == p.query.Limit {
+		if len(rows) == p.query.Limit || p.reverse { // after a page before a marker there is the marker
 			links = append(links, p.link(c.url, "next", id(rows[len(rows)-1])))
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	pathpkg "path"
 	"runtime/debug"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -29,6 +30,8 @@ type contextKey int
 const (
 	keyPrincipal contextKey = iota
 	keyBase
+	keyClient // its address
+	keyAsked  // the URL without query, as the client wrote it
 )
 
 func principal(ctx context.Context) identity.Principal {
@@ -38,6 +41,9 @@ func principal(ctx context.Context) identity.Principal {
 
 // base is the URL up to before the version, as the client wrote it.
 func base(ctx context.Context) string { s, _ := ctx.Value(keyBase).(string); return s }
+
+// asked is the URL of the request without its query, as the client wrote it.
+func asked(ctx context.Context) string { s, _ := ctx.Value(keyAsked).(string); return s }
 
 // recorder remembers what was answered, and by which route.
 type recorder struct {
@@ -95,8 +101,8 @@ func logged(next http.Handler, log *slog.Logger, observe Observe) http.Handler {
 	})
 }
 
-// open are the paths that anybody may read.
-var open = map[string]bool{"/": true, "/openapi.json": true}
+// open are the paths that anybody may read. Where no health is shown, nobody has to say who they are to learn that.
+var open = map[string]bool{"/": true, "/openapi.json": true, "/healthcheck": true}
 
 // authenticated asks who makes a request, after its size was looked at.
 func authenticated(next http.Handler, who identity.Authenticator, log *slog.Logger) http.Handler {
@@ -116,7 +122,8 @@ func authenticated(next http.Handler, who identity.Authenticator, log *slog.Logg
 			return
 		}
 		ctx := lb.WithCaller(context.WithValue(r.Context(), keyPrincipal, p), lb.Caller{
-			UserID: p.UserID, ProjectID: p.ProjectID, Roles: slices.Sorted(slices.Values(p.Roles)), NoQuota: p.NoQuota,
+			UserID: p.UserID, ProjectID: p.ProjectID, Roles: slices.Sorted(slices.Values(p.Roles)),
+			Address: clientOf(r.Context()), NoQuota: p.NoQuota,
 		})
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
@@ -145,7 +152,10 @@ func acceptsJSON(accept string) bool {
 	}
 	for one := range strings.SplitSeq(accept, ",") {
 		m, params, err := mime.ParseMediaType(strings.TrimSpace(one))
-		if err == nil && params["q"] != "0" && (m == "*/*" || m == "application/*" || m == "application/json") {
+		if q, numeric := strconv.ParseFloat(params["q"], 64); numeric == nil && q <= 0 {
+			continue // "not this"
+		}
+		if err == nil && (m == "*/*" || m == "application/*" || m == "application/json") {
 			return true
 		}
 	}
@@ -154,17 +164,15 @@ func acceptsJSON(accept string) bool {
 
 // canonical takes every spelling of a path to the one that is routed: /load-balancer/v2.0/loadbalancers,
 // /v2/lbaas/loadbalancers/ and /v2.0/lbaas/loadbalancers.json are all /v2.0/lbaas/loadbalancers.
-func canonical(next http.Handler) http.Handler {
+func canonical(next http.Handler, edge Edge) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		scheme := "http"
-		if r.TLS != nil {
-			scheme = "https"
-		}
-		base, path := scheme+"://"+r.Host, r.URL.Path
+		base, path := edge.base(r), r.URL.Path
 		if rest, ok := strings.CutPrefix(path, "/load-balancer"); ok && (rest == "" || rest[0] == '/') {
 			base, path = base+"/load-balancer", rest
 		}
-		r2 := r.WithContext(context.WithValue(r.Context(), keyBase, base))
+		ctx := context.WithValue(r.Context(), keyBase, base)
+		ctx = context.WithValue(ctx, keyAsked, base+path)
+		r2 := r.WithContext(context.WithValue(ctx, keyClient, edge.client(r)))
 		r2.URL = new(*r.URL)
 		r2.URL.Path, r2.URL.RawPath = canonicalPath(path), ""
 		next.ServeHTTP(w, r2)

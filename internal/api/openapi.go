@@ -78,7 +78,7 @@ var filters = map[string]string{
 	"list-load-balancers": commonFilters + "description provider vip_address vip_port_id vip_subnet_id vip_network_id",
 	"list-listeners": commonFilters + "description loadbalancer_id protocol protocol_port connection_limit default_pool_id " +
 		"timeout_client_data timeout_member_connect timeout_member_data timeout_tcp_inspect",
-	"list-pools":           commonFilters + "description loadbalancer_id protocol lb_algorithm",
+	"list-pools":           commonFilters + "description loadbalancer_id protocol lb_algorithm healthmonitor_id",
 	"list-members":         commonFilters + "address protocol_port weight backup subnet_id monitor_address monitor_port",
 	"list-health-monitors": commonFilters + "pool_id type delay timeout max_retries max_retries_down http_method url_path expected_codes http_version domain_name",
 	"list-quotas":          "loadbalancer load_balancer listener pool member healthmonitor health_monitor l7policy l7rule created_at updated_at",

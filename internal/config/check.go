@@ -60,6 +60,7 @@ func (c Config) Check() error {
 			wrong("%s: want a duration with its unit, like \"30s\", that is not negative", name)
 		}
 	}
+	c.API.checkEdge(wrong)
 	c.Quotas.check(wrong)
 	errs = append(errs, c.checkDrivers()...)
 	ranges := map[string]string{"network.management_cidr": c.Network.ManagementCIDR, "network.host_link_cidr": c.Network.HostLinkCIDR}

@@ -39,6 +39,12 @@ type API struct {
 	Healthcheck bool   `toml:"healthcheck"` // answer GET /healthcheck, to anybody
 	// AcceptWhilePending lets changes of a load balancer in PENDING_* join the one under way instead of answering 409.
 	AcceptWhilePending bool `toml:"accept_while_pending"`
+	// BaseURI stands before paths in answers; "" is what the client asked.
+	BaseURI string `toml:"base_uri"`
+	// TrustedProxies are addresses and ranges of who may say for whom they ask.
+	TrustedProxies []string `toml:"trusted_proxies"`
+	// PaginationMaxLimit is the most rows one answer to a list has.
+	PaginationMaxLimit int `toml:"pagination_max_limit"`
 }
 
 // Cluster holds the defaults of new clusters (S7, S44, S70) and how the cluster manager behaves.
@@ -126,7 +132,7 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 // Default is the configuration of a file that says nothing.
 func Default() Config {
 	return Config{
-		API: API{Listen: "127.0.0.1:9876"},
+		API: API{Listen: "127.0.0.1:9876", PaginationMaxLimit: 1000},
 		Cluster: Cluster{
 			Type: "fixed", DesiredSize: 3, MinSize: 1, StandbySize: 1,
 			Cooldown: Duration(30 * time.Second), DrainTimeout: Duration(60 * time.Second),

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -95,7 +96,8 @@ var (
 	}
 	pools = resource{
 		table: "pool", project: "o.project_id", tags: true,
-		columns: columns(common + "description loadbalancer_id=load_balancer_id protocol lb_algorithm"),
+		columns: and(columns(common+"description loadbalancer_id=load_balancer_id protocol lb_algorithm"), "healthmonitor_id",
+			column{expr: "(SELECT h.id FROM health_monitor AS h WHERE h.pool_id = o.id)", null: true}),
 	}
 	members = resource{
 		table: "member", project: "o.project_id", tags: true,
@@ -121,6 +123,12 @@ var (
 		columns: columns("id project_id status compute_id? lb_network_ip? created_at:t updated_at:t?"),
 	}
 )
+
+// and adds a column that is no column of the table.
+func and(m map[string]column, name string, c column) map[string]column {
+	m[name] = c
+	return m
+}
 
 // list scans one page of a resource into rows, a pointer to a slice of rows.
 func (r resource) list(ctx context.Context, tx bun.IDB, q Query, rows any) error {
@@ -188,6 +196,8 @@ func (r resource) filter(sel *bun.SelectQuery, name string, values []string) (*b
 	return sel.Where(c.expr+" IN (?)", bun.List(parsed)), nil
 }
 
+var errNoTime = errors.New("before the first year")
+
 func (c column) parse(name, v string) (any, error) {
 	var parsed any = v
 	var err error
@@ -200,6 +210,9 @@ func (c column) parse(name, v string) (any, error) {
 		var t time.Time
 		if t, err = time.Parse("2006-01-02T15:04:05", v); err != nil { // fractions are understood
 			t, err = time.Parse(time.RFC3339, v)
+		}
+		if err == nil && t.UTC().Year() < 1 {
+			err = errNoTime // PostgreSQL knows no year 0
 		}
 		parsed = t
 	case text:
