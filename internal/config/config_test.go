@@ -99,6 +99,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	want := config.Default()
 	want.Network.Networks = []config.Subnet{{Name: "web", CIDR: "198.18.1.0/24"}}
 	want.Database.DSN = "/somewhere/colonnade.db"
+	want.API.TrustedProxies = []string{"198.18.0.1", "2001:db8::/32"}
 	var text strings.Builder
 	if err := want.Write(&text); err != nil {
 		t.Fatal(err)
@@ -109,6 +110,24 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestProxiesAndAddressAreChecked(t *testing.T) {
+	c := config.Default()
+	c.API.TrustedProxies = []string{"198.18.0.1", "198.18.0.0/24", "2001:db8::/32"}
+	c.API.BaseURI = "https://lb.example:9876/load-balancing"
+	if err := c.Check(); err != nil || len(c.API.Proxies()) != 3 || c.API.Proxies()[0].String() != "198.18.0.1/32" {
+		t.Errorf("%v, %v", err, c.API.Proxies())
+	}
+	c.API.TrustedProxies, c.API.BaseURI, c.API.PaginationMaxLimit, c.Quotas.Pool = []string{"198.18.0.1/24", "everybody"}, "lb.example", 0, -2
+	const want = `api.trusted_proxies: "198.18.0.1/24": want an address or a network, like 198.18.0.1 or 198.18.0.0/24
+api.trusted_proxies: "everybody": want an address or a network, like 198.18.0.1 or 198.18.0.0/24
+api.base_uri "lb.example": want an address like https://lb.example:9876, or nothing
+api.pagination_max_limit 0: want 1 or more
+quotas.pool -2: want -1 (any number) to 2000000000`
+	if err := c.Check(); err == nil || err.Error() != want {
+		t.Errorf("%v", err)
 	}
 }
 
