@@ -114,7 +114,11 @@ func roleHealth(ctx context.Context, p *controlPlane) ([]runner, error) {
 }
 
 func roleHousekeeping(_ context.Context, p *controlPlane) ([]runner, error) {
-	r := housekeeping.New(housekeeping.Deps{Store: p.store, Compute: p.compute, Network: p.network, Now: time.Now, Log: p.log})
+	conf := p.conf.Housekeeping
+	r := housekeeping.New(housekeeping.Deps{
+		Store: p.store, Compute: p.compute, Network: p.network, Now: time.Now, Log: p.log,
+		Every: time.Duration(conf.Every), MinAge: time.Duration(conf.MinAge), KeepDeleted: time.Duration(conf.KeepDeleted),
+	})
 	return []runner{{run: r.Run}}, nil
 }
 

@@ -12,6 +12,9 @@ import (
 // Most positions a table holds, see distributor.MaxPositions.
 const maxSize = 32
 
+// minAge of an orphan: the VIP's port is made before the row that names it, within one request.
+const minAge = time.Second
+
 // minValidity of a certificate leaves ten seconds for its renewal.
 const minValidity = 30 * time.Second
 
@@ -52,6 +55,17 @@ func (c Config) Check() error {
 	}
 	if time.Duration(c.Cluster.CertificateValidity) < minValidity {
 		wrong("cluster.certificate_validity: want %s or more", minValidity)
+	}
+	for _, d := range []struct {
+		name string
+		is   Duration
+	}{{"housekeeping.every", c.Housekeeping.Every}, {"housekeeping.keep_deleted", c.Housekeeping.KeepDeleted}} {
+		if time.Duration(d.is) < time.Millisecond {
+			wrong("%s: want a duration with its unit, like \"30s\", that is longer than nothing", d.name)
+		}
+	}
+	if time.Duration(c.Housekeeping.MinAge) < minAge {
+		wrong("housekeeping.min_age: want %s or more", minAge)
 	}
 	durations := map[string]Duration{"cluster.cooldown": c.Cluster.Cooldown, "cluster.drain_timeout": c.Cluster.DrainTimeout}
 	for _, name := range slices.Sorted(maps.Keys(durations)) {

@@ -21,16 +21,17 @@ import (
 
 // Config is the whole file.
 type Config struct {
-	API      API           `toml:"api"`
-	Cluster  Cluster       `toml:"cluster"`
-	Quotas   Quotas        `toml:"quotas"`
-	Network  Network       `toml:"network"`
-	Compute  Compute       `toml:"compute"`
-	Noop     noop.Settings `toml:"noop"` // of the no-op drivers
-	Database Database      `toml:"database"`
-	Health   Health        `toml:"health"`
-	Metrics  Metrics       `toml:"metrics"`
-	Log      Log           `toml:"log"`
+	API          API           `toml:"api"`
+	Cluster      Cluster       `toml:"cluster"`
+	Quotas       Quotas        `toml:"quotas"`
+	Network      Network       `toml:"network"`
+	Compute      Compute       `toml:"compute"`
+	Noop         noop.Settings `toml:"noop"` // of the no-op drivers
+	Database     Database      `toml:"database"`
+	Health       Health        `toml:"health"`
+	Housekeeping Housekeeping  `toml:"housekeeping"`
+	Metrics      Metrics       `toml:"metrics"`
+	Log          Log           `toml:"log"`
 }
 
 // API is where the REST API answers.
@@ -104,6 +105,14 @@ type Health struct {
 	HeartbeatPorts []int `toml:"heartbeat_ports"`
 }
 
+// Housekeeping is how long things stay that nobody needs.
+type Housekeeping struct {
+	Every  Duration `toml:"every"`   // between two looks at what is there
+	MinAge Duration `toml:"min_age"` // how long an instance or port must have been without a row before it is removed
+	// KeepDeleted is how long what was deleted can be looked up by an operator, with its history.
+	KeepDeleted Duration `toml:"keep_deleted"`
+}
+
 // Metrics says where "colonnade up" shows its metrics. Single roles are told by --metrics-listen, because several of them
 // may share a machine.
 type Metrics struct {
@@ -143,6 +152,9 @@ func Default() Config {
 		Network: Network{Driver: "bridge", ManagementCIDR: "198.19.0.0/18", HostLinkCIDR: "198.19.255.252/30"},
 		Compute: Compute{Driver: "netns"},
 		Health:  Health{HeartbeatPorts: []int{9444}},
+		Housekeeping: Housekeeping{
+			Every: Duration(30 * time.Second), MinAge: Duration(2 * time.Minute), KeepDeleted: Duration(7 * 24 * time.Hour),
+		},
 		Metrics: Metrics{Listen: "127.0.0.1:9877"},
 		Log:     Log{Level: "info", Format: "text"},
 	}

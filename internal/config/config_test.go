@@ -58,6 +58,8 @@ func TestWrongFilesSayWhy(t *testing.T) {
 		{"wrong type is placed", "[cluster]\n\ndesired_size = \"three\"\n", "line 3, column 16"},
 		{"duration without a unit", "[cluster]\ncooldown = 5\n", "cluster.cooldown: want a duration with its unit"},
 		{"metrics", "[metrics]\nlisten = \"9877\"\n", `metrics.listen "9877": want address:port`},
+		{"a sweep without end", "[housekeeping]\nevery = \"0s\"\n", "housekeeping.every: want a duration with its unit"},
+		{"everything an orphan", "[housekeeping]\nmin_age = \"10ms\"\n", "housekeeping.min_age: want 1s or more"},
 		{"no health role", "[health]\nheartbeat_ports = []\n", "health.heartbeat_ports: want at least one port"},
 		{"one port for two", "[health]\nheartbeat_ports = [9444, 9444]\n", "9444 is no port, or named twice"},
 	} {

@@ -44,13 +44,8 @@ type Deps struct {
 	Log         *slog.Logger
 }
 
-// Defaults of Deps.
-const (
-	DefaultEvery       = 30 * time.Second
-	DefaultMinAge      = 2 * time.Minute
-	DefaultKeepDeleted = 7 * 24 * time.Hour
-	callTimeout        = 20 * time.Second
-)
+// callTimeout is the default of Deps.CallTimeout.
+const callTimeout = 20 * time.Second
 
 // purgeEvery is the time between two purges. There is no hurry, and a purge reads much.
 const purgeEvery = time.Hour
@@ -64,15 +59,6 @@ type Role struct {
 
 // New makes the housekeeping role.
 func New(d Deps) *Role {
-	if d.Every <= 0 {
-		d.Every = DefaultEvery
-	}
-	if d.MinAge <= 0 {
-		d.MinAge = DefaultMinAge
-	}
-	if d.KeepDeleted <= 0 {
-		d.KeepDeleted = DefaultKeepDeleted
-	}
 	if d.CallTimeout <= 0 {
 		d.CallTimeout = callTimeout
 	}

@@ -15,6 +15,9 @@ import (
 	"colonnade/internal/network"
 )
 
+// minAge is how old an orphan has to be.
+const minAge = 2 * time.Minute
+
 type rows struct{ err error }
 
 func (r rows) Subjects(context.Context) ([]lb.Subject, error) {
@@ -88,7 +91,7 @@ func TestSweep(t *testing.T) {
 	}
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	role := func(r *reality, s rows) *housekeeping.Role {
-		return housekeeping.New(housekeeping.Deps{Store: s, Compute: instances{r: r}, Network: ports{r: r}, Now: func() time.Time { return now }})
+		return housekeeping.New(housekeeping.Deps{Store: s, MinAge: minAge, Compute: instances{r: r}, Network: ports{r: r}, Now: func() time.Time { return now }})
 	}
 	t.Run("orphans go once they are old enough, nothing else does", func(t *testing.T) {
 		r := made()
@@ -99,7 +102,7 @@ func TestSweep(t *testing.T) {
 		if d := cmp.Diff(left(made()), left(r)); d != "" {
 			t.Errorf("at first sight: %s", d)
 		}
-		now = now.Add(housekeeping.DefaultMinAge)
+		now = now.Add(minAge)
 		if err := h.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +184,7 @@ func TestCrash(t *testing.T) {
 			}}}
 			started := func() *housekeeping.Role {
 				return housekeeping.New(housekeeping.Deps{
-					Store: rows{}, Compute: crashingInstances{instances{r: r.reality}, r}, Network: crashingPorts{ports{r: r.reality}, r}, Now: func() time.Time { return now },
+					Store: rows{}, MinAge: minAge, Compute: crashingInstances{instances{r: r.reality}, r}, Network: crashingPorts{ports{r: r.reality}, r}, Now: func() time.Time { return now },
 				})
 			}
 			h := started()
@@ -199,7 +202,7 @@ func TestCrash(t *testing.T) {
 						t.Error(err)
 					}
 				}()
-				now = now.Add(housekeeping.DefaultMinAge)
+				now = now.Add(minAge)
 			}
 			if d := cmp.Diff([]string{"a1"}, r.instances); d != "" || len(r.ports) != 1 {
 				t.Errorf("crash at change %d, after it %v: %s, ports %v", at+1, after, d, r.ports)
@@ -223,12 +226,12 @@ func TestOneHangs(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	r := &reality{instances: []string{"a1", "o1", "o2"}}
 	h := housekeeping.New(housekeeping.Deps{
-		Store: rows{}, Compute: stuck{instances{r: r}}, Network: ports{r: r}, Now: func() time.Time { return now }, CallTimeout: 20 * time.Millisecond,
+		Store: rows{}, MinAge: minAge, Compute: stuck{instances{r: r}}, Network: ports{r: r}, Now: func() time.Time { return now }, CallTimeout: 20 * time.Millisecond,
 	})
 	if err := h.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	now = now.Add(housekeeping.DefaultMinAge)
+	now = now.Add(minAge)
 	if err := h.Sweep(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v", err)
 	}

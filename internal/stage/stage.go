@@ -71,8 +71,8 @@ func Open(ctx context.Context, opts Options) (*Stage, error) {
 			return nil, fmt.Errorf("set stage: %w", err)
 		}
 	}
-	if err := os.WriteFile(s.configFile(), []byte(opts.Config), 0o600); err != nil {
-		return nil, fmt.Errorf("set stage: %w", err)
+	if err := s.Configure(opts.Config); err != nil {
+		return nil, err
 	}
 	token, err := identity.EnsureToken(s.StateDir())
 	if err != nil {
@@ -88,6 +88,14 @@ func Open(ctx context.Context, opts Options) (*Stage, error) {
 func (s *Stage) StateDir() string { return filepath.Join(s.opts.Dir, "state") }
 
 func (s *Stage) configFile() string { return filepath.Join(s.opts.Dir, "colonnade.toml") }
+
+// Configure replaces the configuration; what is started from now on reads it.
+func (s *Stage) Configure(config string) error {
+	if err := os.WriteFile(s.configFile(), []byte(config), 0o600); err != nil {
+		return fmt.Errorf("configure stage: %w", err)
+	}
+	return nil
+}
 
 // LogFile is where the control plane's log goes.
 func (s *Stage) LogFile() string { return filepath.Join(s.opts.Dir, "colonnade.log") }

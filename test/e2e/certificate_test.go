@@ -36,11 +36,18 @@ func (p *play) expirations() map[string]string {
 // awaitRenewed waits until every certificate ends later than it did.
 func (p *play) awaitRenewed(before map[string]string) {
 	p.Helper()
-	for ctx := within(p.T, 90*time.Second); ; pass(p.T, 200*time.Millisecond) {
-		now, missing := p.expirations(), ""
-		for id, end := range before {
-			if now[id] <= end { // times of one format are in the order of their text
-				missing = fmt.Sprintf("certificate of %s still ends at %s", id, now[id])
+	p.awaitCertificates(func(id, end string) bool { return end > before[id] }) // times of one format are in the order of their text
+}
+
+// awaitCertificates waits until there are certificates, and all of them are fine.
+func (p *play) awaitCertificates(fine func(id, end string) bool) {
+	p.Helper()
+	for ctx := p.long(); ; pass(p.T, 200*time.Millisecond) {
+		missing := "there is no certificate"
+		for id, end := range p.expirations() {
+			if missing = ""; !fine(id, end) {
+				missing = fmt.Sprintf("certificate of %s still ends at %s", id, end)
+				break
 			}
 		}
 		if missing == "" {
@@ -94,40 +101,6 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	for id := range p.expirations() {
 		if first[id] == "" {
 			t.Errorf("%s is new", id)
-		}
-	}
-}
-
-// TestCrashWhileCertificatesAreRenewed kills the control plane at each point of a renewal: all certificates are renewed
-// in time afterwards, and nobody is replaced.
-func TestCrashWhileCertificatesAreRenewed(t *testing.T) {
-	if os.Getenv("COLONNADE_LONG") == "" {
-		t.Skip("set COLONNADE_LONG=1")
-	}
-	s := crashStage(t, shortLived)
-	p := shortLivedPlay(t, s)
-	whole, err := s.Inventory(p.long())
-	must(t, err)
-	first := p.expirations()
-	for _, step := range []string{"acm", "distributor"} {
-		for _, phase := range []string{"before", "acted", "recorded"} {
-			point := step + ".renew-certificate." + phase
-			t.Run(point, func(t *testing.T) {
-				p.T = t
-				before := p.expirations()
-				reached := armed(t, s, point)
-				awaitCrash(t, reached, 80*time.Second)
-				restarted(t, s)
-				p.awaitRenewed(before)
-				p.whole()
-				p.statuses()
-				inventory(t, s, whole)
-				for id := range p.expirations() {
-					if first[id] == "" {
-						t.Errorf("%s is new", id)
-					}
-				}
-			})
 		}
 	}
 }

@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -58,11 +59,11 @@ func set(t *testing.T, config string) *stage.Stage {
 	return setWith(t, stage.Options{Config: config})
 }
 
-// setWith is set with more options; program and directory are filled in.
+// setWith is set with more options; the directory is filled in, and the program if there is none.
 func setWith(t *testing.T, o stage.Options) *stage.Stage {
 	t.Helper()
 	ctx := within(t, time.Minute)
-	o.Binary, o.Dir = binary, t.TempDir()
+	o.Binary, o.Dir = cmp.Or(o.Binary, binary), t.TempDir()
 	s, err := stage.Open(ctx, o)
 	if err != nil {
 		if s != nil {
