@@ -182,9 +182,16 @@ func assign(argument, field string, v any, dst reflect.Value, tag reflect.Struct
 		}
 		out := reflect.MakeSlice(dst.Type(), len(list), len(list))
 		for i, item := range list {
-			if err := assign(argument, field, item, out.Index(i), itemTag(tag)); err != nil {
-				return err
+			err := assign(argument, field, item, out.Index(i), itemTag(tag))
+			if err == nil {
+				continue
 			}
+			// A list of values is shown whole.
+			reason, ofItem := strings.CutPrefix(err.Error(), lb.InvalidField(field, show(item), "").Error())
+			if ofItem && dst.Type().Elem().Kind() == reflect.String {
+				return lb.InvalidField(field, show(v), reason)
+			}
+			return err
 		}
 		dst.Set(out)
 	case reflect.Map:
@@ -281,7 +288,7 @@ func assignString(field string, v any, dst reflect.Value, tag reflect.StructTag)
 		// Not uuid.Parse alone: it takes braces and urn: too. Upstream takes an id without hyphens, and so do we.
 		id, err := uuid.Parse(s)
 		if err != nil || (len(s) != 36 && len(s) != 32) {
-			return lb.InvalidField(field, s, "Value should be in UUID format")
+			return lb.InvalidField(field, s, "Value should be UUID format")
 		}
 		s = id.String()
 	case "ip":
@@ -359,6 +366,15 @@ func show(v any) string {
 		return v
 	case json.Number:
 		return v.String()
+	case []any:
+		items := make([]string, len(v))
+		for i, item := range v {
+			items[i] = show(item)
+			if s, isString := item.(string); isString {
+				items[i] = "'" + s + "'"
+			}
+		}
+		return "[" + strings.Join(items, ", ") + "]"
 	default:
 		b, err := json.Marshal(v)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -123,6 +124,7 @@ func (s *server) checkMemberSubnet(ctx context.Context, m lb.Member) error {
 	if m.SubnetID == "" {
 		return nil
 	}
+	s.invent("", "", m.SubnetID, m.Address)
 	subnet, err := s.tenantSubnet(ctx, m.SubnetID)
 	if err != nil {
 		return err
@@ -186,6 +188,36 @@ func (s *server) replaceMembers(ctx context.Context, c *call) (any, error) {
 			checked[m.SubnetID] = true
 		}
 	}
-	_, err = s.change(ctx, p.LoadBalancerID, func(t *lb.Tree) error { return t.ReplaceMembers(p.ID, want, additive) })
+	_, err = s.change(ctx, p.LoadBalancerID, func(t *lb.Tree) error {
+		pool, err := t.Pool(p.ID)
+		if err != nil {
+			return err
+		}
+		return t.ReplaceMembers(p.ID, keepOmitted(pool, in, want), additive)
+	})
 	return nil, err
+}
+
+// keepOmitted takes over from a pool's members what a batch does not say of them and has no default: name and tags.
+func keepOmitted(p *lb.Pool, in []wire.MemberCreate, want []lb.Member) []lb.Member {
+	type place struct {
+		address string
+		port    int
+	}
+	had := make(map[place]*lb.Member, len(p.Members))
+	for i := range p.Members {
+		had[place{p.Members[i].Address, p.Members[i].ProtocolPort}] = &p.Members[i]
+	}
+	want = slices.Clone(want) // the change may be tried again
+	for i := range want {
+		if old := had[place{want[i].Address, want[i].ProtocolPort}]; old != nil {
+			if !in[i].Name.Set {
+				want[i].Name = old.Name
+			}
+			if !in[i].Tags.Given() {
+				want[i].Tags = old.Tags
+			}
+		}
+	}
+	return want
 }

@@ -31,7 +31,7 @@ func TestRejectedRequestsLeaveNoTrace(t *testing.T) {
 		{"unknown attribute", "POST", lbs, `{"loadbalancer":{"bogus":1}}`, 400, "Unknown attribute for argument load_balancer.loadbalancer: bogus"},
 		{"client's id", "POST", lbs, `{"loadbalancer":{"id":"x","zzz":1}}`, 400, "Unknown attributes for argument load_balancer.loadbalancer: id, zzz"},
 		{"no VIP", "POST", lbs, `{"loadbalancer":{"name":"x"}}`, 400, "Validation failure: VIP must contain one of: vip_port_id, vip_network_id, vip_subnet_id."},
-		{"no uuid", "POST", lbs, `{"loadbalancer":{"vip_subnet_id":"nope"}}`, 400, "Invalid input for field/attribute vip_subnet_id. Value: 'nope'. Value should be in UUID format"},
+		{"no uuid", "POST", lbs, `{"loadbalancer":{"vip_subnet_id":"nope"}}`, 400, "Invalid input for field/attribute vip_subnet_id. Value: 'nope'. Value should be UUID format"},
 		{"long name", "POST", lbs, `{"loadbalancer":{"name":"` + strings.Repeat("a", 256) + `"}}`, 400, "Value should have a maximum character requirement of 255"},
 		{"number as name", "POST", lbs, `{"loadbalancer":{"name":1}}`, 400, "Invalid input for field/attribute name. Value: '1'. Value should be string"},
 		{"NUL in a name", "POST", lbs, `{"loadbalancer":{"name":"a\u0000b"}}`, 400, "Value should not contain NUL"},

@@ -32,6 +32,7 @@ func (s *server) resolveVIP(ctx context.Context, l lb.LoadBalancer, in wire.Load
 		ID: childID(l.ID, "vip"), Address: in.VIPAddress.Or(""),
 		NetworkID: in.VIPNetworkID.Or(""), SubnetID: in.VIPSubnetID.Or(""),
 	}}
+	s.invent(in.VIPPortID.Or(""), v.NetworkID, v.SubnetID, v.Address)
 	var err error
 	switch {
 	case in.VIPPortID.Given():
@@ -50,6 +51,13 @@ func (s *server) resolveVIP(ctx context.Context, l lb.LoadBalancer, in wire.Load
 		return v, badReference(err)
 	}
 	return v, nil
+}
+
+// invent tells a driver whose networks exist because they are named what a request names together.
+func (s *server) invent(portID, networkID, subnetID, address string) {
+	if d, ok := s.Networks.(network.Inventor); ok {
+		d.Invent(network.PortSpec{ID: portID, NetworkID: networkID, SubnetID: subnetID, Address: address})
+	}
 }
 
 // vipOfPort takes a port that the tenant made; network, subnet and address of the request have to agree with it.

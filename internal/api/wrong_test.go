@@ -206,9 +206,9 @@ func (p place) wrongs(t *testing.T, f field) []wrong {
 			add("too short", `""`, "", "Value should have a minimum character requirement of "+f.least)
 		}
 	case "uuid":
-		unquoted("Value should be in UUID format")
+		unquoted("Value should be UUID format")
 		for _, s := range []string{"{" + netID + "}", "urn:uuid:" + netID, netID + "0", netID[1:]} {
-			add("uuid "+s, quoted(s), s, "Value should be in UUID format")
+			add("uuid "+s, quoted(s), s, "Value should be UUID format")
 		}
 	case "address":
 		unquoted("Value should be IPv4 or IPv6 format")
@@ -255,18 +255,18 @@ func (p place) wrongs(t *testing.T, f field) []wrong {
 		add("too great", "1e999", "1e999", "Value should be a number")
 	case "texts", "uuids", "cidrs":
 		types("Value should be a list", "list")
-		add("list of numbers", `[1]`, "1", "Value should be string")
-		add("list of null", `[null]`, "None", "Value should be string")
-		add("list of lists", `[["a"]]`, `["a"]`, "Value should be string")
+		add("list of numbers", `[1]`, "[1]", "Value should be string")
+		add("list of null", `[null]`, "[None]", "Value should be string")
+		add("list of lists", `[["a"]]`, `[['a']]`, "Value should be string")
 		switch f.kind {
 		case "texts":
-			add("too long", `["a",`+quoted(strings.Repeat("a", number(t, f.most)+1))+`]`, strings.Repeat("a", number(t, f.most)+1), "Value should have a maximum character requirement of "+f.most)
+			add("too long", `["a",`+quoted(strings.Repeat("a", number(t, f.most)+1))+`]`, "['a', '"+strings.Repeat("a", number(t, f.most)+1)+"']", "Value should have a maximum character requirement of "+f.most)
 			add("NUL", `["a\u0000b"]`, `a\0b`, "Value should not contain NUL")
 		case "uuids":
-			add("no uuid", `["x"]`, "x", "Value should be in UUID format")
+			add("no uuid", `["x"]`, "['x']", "Value should be UUID format")
 		case "cidrs":
 			for _, s := range append([]string{"10.0.0.0/33", "10.0.0.0/-1", "::/129", "fe80::1%eth0/64", "10.0.0.0/8/8"}, hostile...) {
-				add("range "+s, `[`+quoted(s)+`]`, s, "Value should be IPv4 or IPv6 CIDR format")
+				add("range "+s, `[`+quoted(s)+`]`, "['"+s+"']", "Value should be IPv4 or IPv6 CIDR format")
 			}
 		}
 	case "map":

@@ -1,7 +1,7 @@
 package lb
 
 import (
-	"reflect"
+	"cmp"
 	"slices"
 )
 
@@ -78,7 +78,8 @@ type place struct {
 }
 
 // ReplaceMembers makes the pool's members those wanted, matched by address and port (the ids in want serve new ones
-// only); with additive none is removed. A batch that changes nothing leaves the tree as it is.
+// only; a subnet that is "" stays what it was); with additive none is removed. As in Octavia every member that is named
+// changes, even to what it is; a batch that names none and removes none leaves the tree as it is.
 func (t *Tree) ReplaceMembers(poolID string, want []Member, additive bool) error {
 	p, err := t.poolForChildren(poolID)
 	if err != nil {
@@ -106,23 +107,19 @@ func (t *Tree) ReplaceMembers(poolID string, want []Member, additive bool) error
 		}
 		wanted[at] = true
 	}
-	changed := false
+	changed := len(want) > 0
 	for _, m := range want {
 		i, existed := had[place{m.Address, m.ProtocolPort}]
 		if !existed {
 			p.addMember(m, t.LoadBalancer.ProjectID)
-			changed = true
 			continue
 		}
-		old := &p.Members[i]
+		old, subnetID := &p.Members[i], m.SubnetID
 		m.keepIdentity(old)
+		m.SubnetID = cmp.Or(subnetID, old.SubnetID)
 		m.ProvisioningStatus, m.OperatingStatus, m.StatusReason = old.ProvisioningStatus, old.OperatingStatus, old.StatusReason
-		if slices.Equal(old.Tags, m.Tags) && equalButTags(*old, m) { // nil and no tags are equal
-			continue
-		}
 		touch(&m.ProvisioningStatus)
 		*old = m
-		changed = true
 	}
 	if !additive {
 		for i := range p.Members {
@@ -137,9 +134,4 @@ func (t *Tree) ReplaceMembers(poolID string, want []Member, additive bool) error
 		t.touchPool(p)
 	}
 	return nil
-}
-
-func equalButTags(a, b Member) bool {
-	a.Tags, b.Tags = nil, nil
-	return reflect.DeepEqual(a, b)
 }

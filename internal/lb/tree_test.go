@@ -109,8 +109,9 @@ func TestChangesSetTheChainOfPendingStatuses(t *testing.T) {
 			"batch of what is there", func(t *lb.Tree) error {
 				return t.ReplaceMembers("po", []lb.Member{{Address: "198.18.0.1", ProtocolPort: 80, Tags: []string{}}, {Address: "198.18.0.2", ProtocolPort: 80}}, false)
 			},
-			nil,
+			map[string]lb.ProvisioningStatus{"lb": pu, "li": pu, "po": pu, "m1": pu, "m2": pu},
 		},
+		{"batch of nothing", func(t *lb.Tree) error { return t.ReplaceMembers("po", nil, true) }, nil},
 		{
 			"add monitor", func(t *lb.Tree) error {
 				return t.AddHealthMonitor(lb.HealthMonitor{ID: "x", PoolID: "un", Type: lb.MonitorTCP})

@@ -91,6 +91,12 @@ type Driver interface {
 	Ports(ctx context.Context, ownerID string) ([]Port, error)
 }
 
+// Inventor is a Driver whose networks exist because they are named. Invent is told what a request names together (any of
+// ID, NetworkID, SubnetID, Address), before that is looked up.
+type Inventor interface {
+	Invent(spec PortSpec)
+}
+
 // Management is how the control plane reaches agents. On OpenStack it is the host's own stack; the bridge driver dials
 // and listens inside the management namespace.
 type Management interface {

@@ -172,7 +172,7 @@ func TestChangeTree(t *testing.T) {
 			got, err := change(func(tree *lb.Tree) error {
 				tree.LoadBalancer.Tags = append([]string{}, tree.LoadBalancer.Tags...)
 				tree.Listeners[0].Tags = []string{}
-				return tree.ReplaceMembers("lb1-pool", tree.Pools[0].Members, false)
+				return tree.ReplaceMembers("lb1-pool", nil, true)
 			})
 			ok(t, err)
 			if d := cmp.Diff(was, got); d != "" {

@@ -18,13 +18,16 @@ import (
 	"colonnade/internal/network"
 )
 
-// What every subnet looks like: any IPv4 address is in it, so that a request may name any.
-const (
-	cidr    = "0.0.0.0/0"
-	gateway = "10.0.0.1"
-	first   = "10.0.0.2"
-	last    = "10.255.255.254"
-	mtu     = 1500
+// mtu is every network's.
+const mtu = 1500
+
+// family is what every subnet of an IP version looks like: any address of it is in the subnet, so that a request may
+// name any. The gateway is one that nobody names.
+type family struct{ cidr, gateway, first, last string }
+
+var (
+	ipv4 = &family{"0.0.0.0/0", "10.255.255.255", "10.0.0.2", "10.255.255.254"}
+	ipv6 = &family{"::/0", "fd00::ffff:ffff", "fd00::2", "fd00::ffff:fffe"}
 )
 
 // managementID is the network of agents that are not there either.
@@ -35,6 +38,7 @@ type Driver struct {
 	mu       sync.Mutex
 	segments map[string]*segment // networks by id
 	home     map[string]string   // networks' ids by their subnets'
+	ipv6     map[string]bool     // subnets' ids; all others are of IPv4
 	ports    map[string]network.Port
 	foreign  map[string]bool        // ports that the driver did not make: they were named, and so they exist
 	gone     map[uuid.UUID]struct{} // ports that were deleted: they do not come back by being named
@@ -44,7 +48,7 @@ type Driver struct {
 type segment struct {
 	subnets []string
 	used    map[string]bool // addresses
-	next    netip.Addr
+	next    map[*family]netip.Addr
 }
 
 var (
@@ -55,7 +59,7 @@ var (
 // New makes a driver.
 func New() *Driver {
 	d := &Driver{
-		segments: map[string]*segment{}, home: map[string]string{}, ports: map[string]network.Port{},
+		segments: map[string]*segment{}, home: map[string]string{}, ipv6: map[string]bool{}, ports: map[string]network.Port{},
 		foreign: map[string]bool{}, gone: map[uuid.UUID]struct{}{},
 	}
 	d.place(derived(managementID, "subnet"), managementID)
@@ -84,7 +88,9 @@ func named(what, id string) (string, error) {
 func (d *Driver) place(subnetID, networkID string) *segment {
 	s := d.segments[networkID]
 	if s == nil {
-		s = &segment{used: map[string]bool{}, next: netip.MustParseAddr(first)}
+		s = &segment{used: map[string]bool{}, next: map[*family]netip.Addr{
+			ipv4: netip.MustParseAddr(ipv4.first), ipv6: netip.MustParseAddr(ipv6.first),
+		}}
 		d.segments[networkID] = s
 	}
 	if d.home[subnetID] == "" {
@@ -115,9 +121,17 @@ func (d *Driver) Subnet(ctx context.Context, id string) (network.Subnet, error) 
 }
 
 func (d *Driver) subnet(id string) network.Subnet {
+	f := d.family(id)
 	return network.Subnet{
-		ID: id, NetworkID: d.home[id], Name: "noop", CIDR: cidr, GatewayIP: gateway, AllocationStart: first, AllocationEnd: last,
+		ID: id, NetworkID: d.home[id], Name: "noop", CIDR: f.cidr, GatewayIP: f.gateway, AllocationStart: f.first, AllocationEnd: f.last,
 	}
+}
+
+func (d *Driver) family(subnetID string) *family {
+	if d.ipv6[subnetID] {
+		return ipv6
+	}
+	return ipv4
 }
 
 // Network finds any network, with the subnets that were named on it and at least one.
@@ -161,7 +175,7 @@ func (d *Driver) EnsurePort(ctx context.Context, spec network.PortSpec) (network
 	}
 	p := d.port(id, subnetID)
 	p.Purpose, p.OwnerID, p.ProjectID = spec.Purpose, spec.OwnerID, spec.ProjectID
-	if p.Address, err = d.segments[p.NetworkID].take(spec.Address); err != nil {
+	if p.Address, err = d.segments[p.NetworkID].take(spec.Address, d.family(subnetID)); err != nil {
 		return network.Port{}, err
 	}
 	d.ports[id] = p
@@ -210,29 +224,30 @@ func (d *Driver) port(id, subnetID string) network.Port {
 	sum := sha256.Sum256([]byte(id))
 	mac := net.HardwareAddr(sum[:6])
 	mac[0] = mac[0]&^1 | 2 // of one station, locally administered
-	return network.Port{ID: id, NetworkID: d.home[subnetID], SubnetID: subnetID, MAC: mac.String(), CIDR: cidr, Gateway: gateway, MTU: mtu}
+	f := d.family(subnetID)
+	return network.Port{ID: id, NetworkID: d.home[subnetID], SubnetID: subnetID, MAC: mac.String(), CIDR: f.cidr, Gateway: f.gateway, MTU: mtu}
 }
 
 // take gives out an address, the one asked for or the next free one.
-func (s *segment) take(wanted string) (string, error) {
+func (s *segment) take(wanted string, f *family) (string, error) {
 	if wanted != "" {
 		a, err := netip.ParseAddr(wanted)
 		switch {
 		case err != nil:
 			return "", lb.Faultf(lb.KindInvalid, "%q is not an IP address", wanted)
-		case !a.Is4() || !a.IsGlobalUnicast() && !a.IsLinkLocalUnicast():
-			return "", lb.Faultf(lb.KindInvalid, "address %s is no host address of subnet %s", a, cidr)
-		case a.String() == gateway:
-			return "", lb.Faultf(lb.KindConflict, "address %s is the gateway of subnet %s", a, cidr)
+		case a.Is4() != (f == ipv4) || !a.IsGlobalUnicast() && !a.IsLinkLocalUnicast():
+			return "", lb.Faultf(lb.KindInvalid, "address %s is no host address of subnet %s", a, f.cidr)
+		case a.String() == f.gateway:
+			return "", lb.Faultf(lb.KindConflict, "address %s is the gateway of subnet %s", a, f.cidr)
 		case s.used[a.String()]:
 			return "", lb.Faultf(lb.KindConflict, "address %s is in use", a)
 		}
 		s.used[a.String()] = true
 		return a.String(), nil
 	}
-	for end := netip.MustParseAddr(last); !end.Less(s.next); s.next = s.next.Next() {
-		if a := s.next.String(); !s.used[a] {
-			s.used[a], s.next = true, s.next.Next()
+	for end := netip.MustParseAddr(f.last); !end.Less(s.next[f]); s.next[f] = s.next[f].Next() {
+		if a := s.next[f].String(); !s.used[a] {
+			s.used[a], s.next[f] = true, s.next[f].Next()
 			return a, nil
 		}
 	}
@@ -256,16 +271,7 @@ func (d *Driver) Port(ctx context.Context, id string) (network.Port, error) {
 	if _, deleted := d.gone[uuid.MustParse(id)]; deleted {
 		return network.Port{}, lb.Faultf(lb.KindNotFound, "port %s not found", id)
 	}
-	networkID := derived(id, "network")
-	subnetID := derived(networkID, "subnet")
-	segment := d.place(subnetID, networkID)
-	p := d.port(id, subnetID)
-	p.Purpose = network.PurposeTenant
-	if p.Address, err = segment.take(""); err != nil {
-		return network.Port{}, err
-	}
-	d.ports[id], d.foreign[id] = p, true
-	return p, nil
+	return d.adopt(network.PortSpec{ID: id})
 }
 
 // DeletePort gives the address back.
@@ -280,10 +286,10 @@ func (d *Driver) DeletePort(ctx context.Context, id string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if p, ok := d.ports[u.String()]; ok {
-		s := d.segments[p.NetworkID]
+		s, f := d.segments[p.NetworkID], d.family(p.SubnetID)
 		delete(s.used, p.Address)
-		if a := netip.MustParseAddr(p.Address); a.Less(s.next) && !a.Less(netip.MustParseAddr(first)) {
-			s.next = a
+		if a := netip.MustParseAddr(p.Address); a.Less(s.next[f]) && !a.Less(netip.MustParseAddr(f.first)) {
+			s.next[f] = a
 		}
 		delete(d.ports, p.ID)
 		delete(d.foreign, p.ID)
