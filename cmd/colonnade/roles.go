@@ -56,7 +56,7 @@ func roleAPI(ctx context.Context, p *controlPlane) ([]runner, error) {
 		Store: p.store, Networks: p.network, Operator: operator, Ports: ports, Provider: provider(p.conf), Identity: authenticator, Log: p.log, Observe: p.metrics.API(),
 		Settings: api.Settings{
 			DesiredSize: c.DesiredSize, MinSize: c.MinSize, StandbySize: c.StandbySize, Cooldown: time.Duration(c.Cooldown),
-			AcceptWhilePending: p.conf.API.AcceptWhilePending,
+			AcceptWhilePending: p.conf.API.AcceptWhilePending, Rules: p.conf.Rules.Domain(),
 		},
 	}
 	deps.Edge = api.Edge{BaseURI: p.conf.API.BaseURI, TrustedProxies: p.conf.API.Proxies(), PageLimit: p.conf.API.PaginationMaxLimit}

@@ -64,6 +64,9 @@ func supportsPool(p *lb.Pool) error {
 	if !slices.Contains(supportedPools, p.Protocol) {
 		return lb.Unsupported("pool protocol %s", p.Protocol)
 	}
+	if p.TLSEnabled {
+		return lb.Unsupported("tls_enabled")
+	}
 	if p.Algorithm == lb.SourceIPPort {
 		return lb.Unsupported("lb_algorithm %s", p.Algorithm)
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"colonnade/internal/identity"
+	"colonnade/internal/lb"
 )
 
 // Settings are what new clusters get unless an operator says otherwise (S44).
@@ -31,11 +32,13 @@ type Settings struct {
 	Cooldown    time.Duration // between elective changes
 	// AcceptWhilePending lets changes of a load balancer in PENDING_* coalesce instead of answering 409.
 	AcceptWhilePending bool
+	// Rules are the operator's part in what requests may ask for.
+	Rules lb.Rules
 }
 
 // DefaultSettings are three active amphorae and one standby.
 func DefaultSettings() Settings {
-	return Settings{DesiredSize: 3, MinSize: 1, StandbySize: 1, Cooldown: 30 * time.Second}
+	return Settings{DesiredSize: 3, MinSize: 1, StandbySize: 1, Cooldown: 30 * time.Second, Rules: lb.DefaultRules()}
 }
 
 // Deps is what the API stands on.
@@ -70,6 +73,9 @@ func New(deps Deps) (http.Handler, error) {
 	}
 	if s := deps.Settings; s.DesiredSize < 1 || s.MinSize < 1 || s.MinSize > s.DesiredSize || s.StandbySize < 0 || s.Cooldown < 0 {
 		return nil, fmt.Errorf("make api: settings %+v: sizes must be 1 ≤ min_size ≤ desired_size and standby_size ≥ 0", s)
+	}
+	if err := deps.Settings.Rules.Check(); err != nil {
+		return nil, fmt.Errorf("make api: %w", err)
 	}
 	mux := http.NewServeMux()
 	s := &server{Deps: deps}

@@ -17,7 +17,8 @@ import (
 // fieldTable is every field of a request, by resource (as in Octavia's API reference): name, kind with bounds, and where it
 // is taken: C in a create, U in an update, ! mandatory, S! mandatory in a create of its own. Then what null does in an
 // update: "=json" is the value it sets, "=400" that it is refused. Last a word about strings that are no plain text:
-// grammar when the field refuses them, absent when this deployment has no such option at all.
+// grammar when the field refuses them, absent when this deployment
+// has no such option at all, nonsense when no plain text makes sense beside what the object is.
 const fieldTable = `
 loadbalancer
   name                        text(255)            CU  =""
@@ -63,14 +64,14 @@ listener
   timeout_tcp_inspect         whole(0,2073600000)  CU  =0
   allowed_cidrs               cidrs                CU  =null
   tags                        texts(255)           CU  =["t"]
-  default_tls_container_ref   text(255)            CU  =null absent
-  sni_container_refs          texts(255)           CU  =[]   absent
-  client_ca_tls_container_ref text(255)            CU  =null absent
+  default_tls_container_ref   text(255)            CU  =null nonsense
+  sni_container_refs          texts(255)           CU  =[]   nonsense
+  client_ca_tls_container_ref text(255)            CU  =null nonsense
   client_authentication       word(NONE,OPTIONAL,MANDATORY) CU ="NONE"
-  client_crl_container_ref    text(255)            CU  =null absent
-  tls_ciphers                 text(2048)           CU  =null absent
-  tls_versions                texts(32)            CU  =null absent
-  alpn_protocols              texts(32)            CU  =null absent
+  client_crl_container_ref    text(255)            CU  =null nonsense
+  tls_ciphers                 text(2048)           CU  =null grammar
+  tls_versions                texts(32)            CU  =null nonsense
+  alpn_protocols              texts(32)            CU  =null nonsense
   hsts_max_age                whole(0,)            CU  =null
   hsts_include_subdomains     truth                CU  =false
   hsts_preload                truth                CU  =false
@@ -79,7 +80,7 @@ session_persistence
   type                        word(SOURCE_IP,HTTP_COOKIE,APP_COOKIE) C
   cookie_name                 text(255)            C   grammar
   persistence_timeout         whole(,)             C
-  persistence_granularity     text(64)             C   grammar
+  persistence_granularity     address              C
 
 pool
   loadbalancer_id             uuid                 C
@@ -96,12 +97,12 @@ pool
   session_persistence         session_persistence  CU  =null
   tags                        texts(255)           CU  =["t"]
   tls_enabled                 truth                CU  =false
-  tls_container_ref           text(255)            CU  =null absent
-  ca_tls_container_ref        text(255)            CU  =null absent
-  crl_container_ref           text(255)            CU  =null absent
-  tls_ciphers                 text(2048)           CU  =null absent
-  tls_versions                texts(32)            CU  =null absent
-  alpn_protocols              texts(32)            CU  =null absent
+  tls_container_ref           text(255)            CU  =null
+  ca_tls_container_ref        text(255)            CU  =null
+  crl_container_ref           text(255)            CU  =null nonsense
+  tls_ciphers                 text(2048)           CU  =null grammar
+  tls_versions                texts(32)            CU  =null nonsense
+  alpn_protocols              texts(32)            CU  =null nonsense
 
 member
   address                     address              C!
@@ -148,6 +149,7 @@ type field struct {
 	nulled      string
 	grammar     bool
 	absent      bool
+	nonsense    bool
 	nested      string // resource of a nested object
 	list        bool   // of nested objects
 	least, most string // for whole, and characters of text
@@ -194,6 +196,8 @@ func parseFields(t testing.TB) map[string][]field {
 				f.grammar = true
 			case w == "absent":
 				f.absent = true
+			case w == "nonsense":
+				f.nonsense = true
 			case strings.HasPrefix(w, "="):
 				f.nulled = w[1:]
 			default:

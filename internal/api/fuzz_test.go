@@ -107,13 +107,13 @@ func FuzzBodies(f *testing.F) {
 		err := tree.AddPool(pool, "")
 		if in, ok := decodes[wire.ListenerCreate](t, body, "listener_", "listener"); ok && err == nil {
 			var l lb.Listener
-			if l, err = newListener(in, parent); err == nil {
+			if l, err = newListener(in, parent, s.Settings.Rules); err == nil {
 				err = tree.AddListener(l)
 			}
 		}
 		if in, ok := decodes[wire.PoolCreate](t, body, "pool_", "pool"); ok && err == nil {
 			var p lb.Pool
-			if p, err = newPool(in, parent); err == nil {
+			if p, err = newPool(in, parent, s.Settings.Rules); err == nil {
 				err = tree.AddPool(p, "")
 			}
 		}
@@ -137,7 +137,7 @@ func FuzzBodies(f *testing.F) {
 		}
 		if in, ok := decodes[wire.HealthMonitorCreate](t, body, "health_monitor_", "healthmonitor"); ok && err == nil {
 			var h lb.HealthMonitor
-			if h, err = newMonitor(in, pool); err == nil {
+			if h, err = newMonitor(in, pool, s.Settings.Rules); err == nil {
 				err = tree.AddHealthMonitor(h)
 			}
 		}

@@ -11,7 +11,7 @@ import (
 // newTree makes the whole tree of a create: listeners with their pools, pools with members and monitors. Pools are
 // known by name within the request; one that has nothing but a name stands for another that is spelled out.
 func (s *server) newTree(ctx context.Context, l lb.LoadBalancer, in wire.LoadBalancerCreate) (lb.Tree, error) {
-	g := graph{parent: l, byName: map[string]string{}}
+	g := graph{parent: l, rules: s.Settings.Rules, byName: map[string]string{}}
 	for _, p := range in.Pools.V {
 		if isReference(p) {
 			return lb.Tree{}, lb.Invalidf("Pool '%s' of the load balancer has only a name; its protocol and lb_algorithm are missing.", p.Name.V)
@@ -49,6 +49,7 @@ func (s *server) newTree(ctx context.Context, l lb.LoadBalancer, in wire.LoadBal
 // graph is a tree under construction.
 type graph struct {
 	parent    lb.LoadBalancer
+	rules     lb.Rules
 	listeners []lb.Listener
 	pools     []lb.Pool
 	byName    map[string]string // pool name -> id
@@ -69,7 +70,7 @@ func (g *graph) addPool(in wire.PoolCreate) error {
 	case in.LoadBalancerID.Set || in.ListenerID.Set:
 		return lb.Invalidf("Pool '%s' is created with its load balancer; loadbalancer_id and listener_id do not belong here.", name)
 	}
-	p, err := newPool(in, g.parent)
+	p, err := newPool(in, g.parent, g.rules)
 	if err != nil {
 		return err
 	}
@@ -86,7 +87,7 @@ func (g *graph) addPool(in wire.PoolCreate) error {
 		if in.HealthMonitor.V.PoolID.Set {
 			return lb.Invalidf("The health monitor of pool '%s' is created with it; pool_id does not belong here.", name)
 		}
-		h, err := newMonitor(in.HealthMonitor.V, p)
+		h, err := newMonitor(in.HealthMonitor.V, p, g.rules)
 		if err != nil {
 			return err
 		}
@@ -103,7 +104,7 @@ func (g *graph) addListener(in wire.ListenerCreate) error {
 	if len(in.L7Policies.V) > 0 {
 		return lb.Unsupported("l7policies")
 	}
-	l, err := newListener(in, g.parent)
+	l, err := newListener(in, g.parent, g.rules)
 	if err != nil {
 		return err
 	}

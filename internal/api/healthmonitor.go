@@ -37,7 +37,7 @@ func (s *server) createHealthMonitor(ctx context.Context, c *call) (any, error) 
 	if err != nil {
 		return nil, err
 	}
-	h, err := newMonitor(in, p.Pool)
+	h, err := newMonitor(in, p.Pool, s.Settings.Rules)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +57,7 @@ func monitorFrom(t *lb.Tree, id string) (any, error) {
 }
 
 // newMonitor makes the monitor of a pool from a request, with an id and every default.
-func newMonitor(in wire.HealthMonitorCreate, p lb.Pool) (lb.HealthMonitor, error) {
+func newMonitor(in wire.HealthMonitorCreate, p lb.Pool, rules lb.Rules) (lb.HealthMonitor, error) {
 	h := lb.HealthMonitor{
 		ID: uuid.NewString(), PoolID: p.ID, ProjectID: p.ProjectID, Enabled: true, Type: in.Type.V,
 		Delay: in.Delay.V, Timeout: in.Timeout.V, MaxRetries: in.MaxRetries.V, MaxRetriesDown: lb.DefaultMaxRetriesDown,
@@ -65,24 +65,21 @@ func newMonitor(in wire.HealthMonitorCreate, p lb.Pool) (lb.HealthMonitor, error
 	if lb.IsHTTPMonitor(h.Type) {
 		h.HTTPMethod, h.URLPath, h.ExpectedCodes = lb.DefaultHTTPMethod, lb.DefaultURLPath, lb.DefaultExpectedCodes
 	}
-	if err := lb.CheckMonitorPool(h.Type, p.Protocol); err != nil {
-		return h, err
-	}
-	return h, setMonitor(&h, in.HealthMonitorFields)
+	return h, setMonitor(&h, in.HealthMonitorFields, p.Protocol, rules)
 }
 
 // setMonitor puts the fields that are there into the monitor and checks the result.
-func setMonitor(h *lb.HealthMonitor, in wire.HealthMonitorFields) error {
+func setMonitor(h *lb.HealthMonitor, in wire.HealthMonitorFields, poolProtocol string, rules lb.Rules) error {
 	in.Name.Into(&h.Name, "")
 	in.AdminStateUp.Into(&h.Enabled, false)
 	in.MaxRetriesDown.Into(&h.MaxRetriesDown, lb.DefaultMaxRetriesDown)
 	in.Tags.Into(&h.Tags, h.Tags) // null leaves them
-	if err := lb.ValidateHealthMonitor(*h); err != nil && !lb.IsHTTPMonitor(h.Type) {
-		return err // a type that is not supported, before its fields are found fault with
-	}
-	httpOnly := in.HTTPMethod.Set || in.URLPath.Set || in.ExpectedCodes.Set || in.HTTPVersion.Set || in.DomainName.Set
-	if httpOnly && !lb.IsHTTPMonitor(h.Type) {
-		return lb.Invalidf("http_method, url_path, expected_codes, http_version and domain_name are only for monitors of type HTTP or HTTPS.")
+	if !lb.IsHTTPMonitor(h.Type) {
+		// A type that does not go with the pool, before its fields are found fault with.
+		if err := rules.CheckMonitor(*h, poolProtocol); err != nil {
+			return err
+		}
+		return refuseHTTPFields(h.Type, in)
 	}
 	in.HTTPMethod.Into(&h.HTTPMethod, lb.DefaultHTTPMethod)
 	in.URLPath.Into(&h.URLPath, lb.DefaultURLPath)
@@ -94,7 +91,26 @@ func setMonitor(h *lb.HealthMonitor, in wire.HealthMonitorFields) error {
 			h.HTTPVersion = strconv.FormatFloat(in.HTTPVersion.V, 'f', 1, 64)
 		}
 	}
-	return lb.ValidateHealthMonitor(*h)
+	return rules.CheckMonitor(*h, poolProtocol)
+}
+
+// refuseHTTPFields refuses what only monitors that speak HTTP have, null too.
+func refuseHTTPFields(monitorType string, in wire.HealthMonitorFields) error {
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"http_method", in.HTTPMethod.Set},
+		{"url_path", in.URLPath.Set},
+		{"expected_codes", in.ExpectedCodes.Set},
+		{"http_version", in.HTTPVersion.Set},
+		{"domain_name", in.DomainName.Set},
+	} {
+		if f.set {
+			return lb.InvalidOption(f.name, "health monitors of type "+monitorType)
+		}
+	}
+	return nil
 }
 
 func (s *server) updateHealthMonitor(ctx context.Context, c *call) (any, error) {
@@ -102,19 +118,28 @@ func (s *server) updateHealthMonitor(ctx context.Context, c *call) (any, error) 
 	if err := decodeBody(c.body, "health_monitor_", "healthmonitor", &in); err != nil {
 		return nil, err
 	}
-	if in.Delay.Null || in.Timeout.Null || in.MaxRetries.Null {
-		return nil, lb.Invalidf("delay, timeout and max_retries can not be null.")
+	for _, f := range []struct {
+		name string
+		null bool
+	}{{"delay", in.Delay.Null}, {"timeout", in.Timeout.Null}, {"max_retries", in.MaxRetries.Null}} {
+		if f.null {
+			return nil, lb.InvalidOption("None", f.name)
+		}
 	}
 	h, lbID, err := s.writableMonitor(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	tree, err := s.change(ctx, lbID, func(t *lb.Tree) error {
+		pool, err := t.Pool(h.PoolID)
+		if err != nil {
+			return err
+		}
 		return t.UpdateHealthMonitor(h.ID, func(h *lb.HealthMonitor) error {
 			in.Delay.Into(&h.Delay, 0)
 			in.Timeout.Into(&h.Timeout, 0)
 			in.MaxRetries.Into(&h.MaxRetries, 0)
-			return setMonitor(h, in.HealthMonitorFields)
+			return setMonitor(h, in.HealthMonitorFields, pool.Protocol, s.Settings.Rules)
 		})
 	})
 	if err != nil {

@@ -45,7 +45,6 @@ func (r rows) CreateNetwork(ctx context.Context, n network.Network) (network.Net
 
 func newLab(t testing.TB, who identity.Authenticator, settings ...api.Settings) *lab {
 	t.Helper()
-	set := append(settings, api.DefaultSettings())[0]
 	file := filepath.Join(t.TempDir(), "colonnade.db")
 	s, err := store.Open(t.Context(), file)
 	if err != nil {
@@ -71,7 +70,7 @@ func newLab(t testing.TB, who identity.Authenticator, settings ...api.Settings) 
 	}
 	l := &lab{t: t, file: file, store: s, deps: api.Deps{
 		Store: s, Networks: driver, Operator: rows{s}, Ports: driver, Provider: amphora.HAProxy{}, Identity: who,
-		Settings: set, Log: slog.New(slog.DiscardHandler),
+		Settings: append(settings, api.DefaultSettings())[0], Log: slog.New(slog.DiscardHandler),
 	}}
 	l.with(func(*api.Deps) {})
 	return l

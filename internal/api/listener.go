@@ -49,7 +49,7 @@ func (s *server) createListener(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := newListener(in, parent.LoadBalancer)
+	l, err := newListener(in, parent.LoadBalancer, s.Settings.Rules)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +69,7 @@ func listenerFrom(t *lb.Tree, id string) (any, error) {
 }
 
 // newListener makes a listener of a request, with an id.
-func newListener(in wire.ListenerCreate, parent lb.LoadBalancer) (lb.Listener, error) {
+func newListener(in wire.ListenerCreate, parent lb.LoadBalancer, rules lb.Rules) (lb.Listener, error) {
 	l := lb.Listener{
 		ID: uuid.NewString(), LoadBalancerID: parent.ID, ProjectID: parent.ProjectID, Enabled: true,
 		Protocol: in.Protocol.V, ProtocolPort: in.ProtocolPort.V, ConnectionLimit: lb.DefaultConnectionLimit,
@@ -79,15 +79,12 @@ func newListener(in wire.ListenerCreate, parent lb.LoadBalancer) (lb.Listener, e
 	if in.Tags.Given() {
 		l.Tags = in.Tags.V
 	}
-	return l, setListener(&l, in.ListenerFields, parent.VIPAddress)
+	return l, setListener(&l, in.ListenerFields, parent.VIPAddress, rules)
 }
 
 // setListener puts the fields that are there into the listener and checks the result. vip is any of its load
 // balancer's addresses.
-func setListener(l *lb.Listener, in wire.ListenerFields, vip string) error {
-	if err := refuseTLS(in.ListenerTLS); err != nil {
-		return err
-	}
+func setListener(l *lb.Listener, in wire.ListenerFields, vip string, rules lb.Rules) error {
 	in.Name.Into(&l.Name, "")
 	in.Description.Into(&l.Description, "")
 	in.AdminStateUp.Into(&l.Enabled, false)
@@ -105,27 +102,13 @@ func setListener(l *lb.Listener, in wire.ListenerFields, vip string) error {
 	in.TimeoutTCPInspect.Into(&l.TimeoutTCPInspect, lb.DefaultTimeoutTCPInspect)
 	in.AllowedCIDRs.Into(&l.AllowedCIDRs, nil)
 	in.Tags.Into(&l.Tags, l.Tags) // null leaves them
+	if err := setListenerTLS(l, in.ListenerTLS, rules); err != nil {
+		return err
+	}
 	if err := lb.CheckCIDRFamilies(l.AllowedCIDRs, vip); err != nil {
 		return err
 	}
-	return lb.ValidateListener(*l)
-}
-
-// refuseTLS refuses what needs TLS; values that say "none" pass.
-func refuseTLS(t wire.ListenerTLS) error {
-	return refuseAny(map[string]bool{
-		"default_tls_container_ref":   t.DefaultTLSContainerRef.V != "",
-		"sni_container_refs":          len(t.SNIContainerRefs.V) > 0,
-		"client_ca_tls_container_ref": t.ClientCATLSContainerRef.V != "",
-		"client_authentication":       t.ClientAuthentication.Given() && t.ClientAuthentication.V != "NONE",
-		"client_crl_container_ref":    t.ClientCRLContainerRef.V != "",
-		"tls_ciphers":                 t.TLSCiphers.V != "",
-		"tls_versions":                len(t.TLSVersions.V) > 0,
-		"alpn_protocols":              len(t.ALPNProtocols.V) > 0,
-		"hsts_max_age":                t.HSTSMaxAge.Given(),
-		"hsts_include_subdomains":     t.HSTSIncludeSubdomains.V,
-		"hsts_preload":                t.HSTSPreload.V,
-	})
+	return rules.CheckListener(*l)
 }
 
 func (s *server) updateListener(ctx context.Context, c *call) (any, error) {
@@ -142,7 +125,7 @@ func (s *server) updateListener(ctx context.Context, c *call) (any, error) {
 	}
 	tree, err := s.change(ctx, l.LoadBalancerID, func(t *lb.Tree) error {
 		vip := t.LoadBalancer.VIPAddress
-		return t.UpdateListener(l.ID, func(l *lb.Listener) error { return setListener(l, in.ListenerFields, vip) })
+		return t.UpdateListener(l.ID, func(l *lb.Listener) error { return setListener(l, in.ListenerFields, vip, s.Settings.Rules) })
 	})
 	if err != nil {
 		return nil, err

@@ -67,7 +67,7 @@ func (s *server) createPool(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPool(in, parent.LoadBalancer)
+	p, err := newPool(in, parent.LoadBalancer, s.Settings.Rules)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func poolFrom(t *lb.Tree, id string) (any, error) {
 }
 
 // newPool makes a pool of a request, with an id and without children.
-func newPool(in wire.PoolCreate, parent lb.LoadBalancer) (lb.Pool, error) {
+func newPool(in wire.PoolCreate, parent lb.LoadBalancer, rules lb.Rules) (lb.Pool, error) {
 	switch {
 	case !in.Protocol.Given():
 		return lb.Pool{}, lb.InvalidField("protocol", "None", "Mandatory field missing.")
@@ -98,42 +98,31 @@ func newPool(in wire.PoolCreate, parent lb.LoadBalancer) (lb.Pool, error) {
 		ID: uuid.NewString(), LoadBalancerID: parent.ID, ProjectID: parent.ProjectID, Enabled: true,
 		Protocol: in.Protocol.V, Algorithm: in.LBAlgorithm.V,
 	}
-	return p, setPool(&p, in.PoolFields)
+	return p, setPool(&p, in.PoolFields, rules)
 }
 
 // setPool puts the fields that are there into the pool and checks the result.
-func setPool(p *lb.Pool, in wire.PoolFields) error {
-	err := refuseAny(map[string]bool{
-		"tls_enabled":          in.TLSEnabled.V,
-		"tls_container_ref":    in.TLSContainerRef.V != "",
-		"ca_tls_container_ref": in.CATLSContainerRef.V != "",
-		"crl_container_ref":    in.CRLContainerRef.V != "",
-		"tls_ciphers":          in.TLSCiphers.V != "",
-		"tls_versions":         len(in.TLSVersions.V) > 0,
-		"alpn_protocols":       len(in.ALPNProtocols.V) > 0,
-	})
-	if err != nil {
-		return err
-	}
+func setPool(p *lb.Pool, in wire.PoolFields, rules lb.Rules) error {
 	in.Name.Into(&p.Name, "")
 	in.Description.Into(&p.Description, "")
 	in.AdminStateUp.Into(&p.Enabled, false)
 	in.Tags.Into(&p.Tags, p.Tags) // null leaves them
 	if in.SessionPersistence.Set {
+		var err error
 		if p.SessionPersistence, err = persistence(in.SessionPersistence, p.SessionPersistence); err != nil {
 			return err
 		}
 	}
-	return lb.ValidatePool(*p)
+	if err := setPoolTLS(p, in.PoolTLS, rules); err != nil {
+		return err
+	}
+	return rules.CheckPool(*p)
 }
 
 // persistence changes a pool's session persistence: null and {} remove it, a partial one keeps the rest.
 func persistence(in wire.Opt[wire.SessionPersistence], old *lb.SessionPersistence) (*lb.SessionPersistence, error) {
 	if in.Null || in.V == (wire.SessionPersistence{}) {
 		return nil, nil
-	}
-	if in.V.PersistenceTimeout.Given() || in.V.PersistenceGranularity.Given() {
-		return nil, lb.Invalidf("persistence_timeout and persistence_granularity are only for pools of protocol UDP or SCTP.")
 	}
 	var sp lb.SessionPersistence
 	if old != nil {
@@ -146,6 +135,13 @@ func persistence(in wire.Opt[wire.SessionPersistence], old *lb.SessionPersistenc
 		return nil, lb.InvalidField("type", "None", "Mandatory field missing.")
 	}
 	in.V.CookieName.Into(&sp.CookieName, "")
+	if in.V.PersistenceTimeout.Set {
+		sp.Timeout = nil
+		if in.V.PersistenceTimeout.Given() {
+			sp.Timeout = new(in.V.PersistenceTimeout.V)
+		}
+	}
+	in.V.PersistenceGranularity.Into(&sp.Granularity, "")
 	return &sp, nil
 }
 
@@ -164,7 +160,7 @@ func (s *server) updatePool(ctx context.Context, c *call) (any, error) {
 	tree, err := s.change(ctx, p.LoadBalancerID, func(t *lb.Tree) error {
 		return t.UpdatePool(p.ID, func(p *lb.Pool) error {
 			in.LBAlgorithm.Into(&p.Algorithm, p.Algorithm)
-			return setPool(p, in.PoolFields)
+			return setPool(p, in.PoolFields, s.Settings.Rules)
 		})
 	})
 	if err != nil {

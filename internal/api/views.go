@@ -129,8 +129,8 @@ func listenerCommon(l lb.Listener) wire.ListenerCommon {
 		ConnectionLimit: l.ConnectionLimit, InsertHeaders: headers,
 		TimeoutClientData: l.TimeoutClientData, TimeoutMemberConnect: l.TimeoutMemberConnect,
 		TimeoutMemberData: l.TimeoutMemberData, TimeoutTCPInspect: l.TimeoutTCPInspect,
-		SNIContainerRefs: []string{}, ClientAuthentication: "NONE",
 	}
+	showListenerTLS(&v, l.ListenerTLS)
 	if len(l.AllowedCIDRs) > 0 {
 		v.AllowedCIDRs = l.AllowedCIDRs
 	}
@@ -153,8 +153,11 @@ func poolCommon(p lb.Pool) wire.PoolCommon {
 		},
 		Description: p.Description, Protocol: p.Protocol, LBAlgorithm: p.Algorithm,
 	}
+	showPoolTLS(&v, p.PoolTLS)
 	if sp := p.SessionPersistence; sp != nil {
-		v.SessionPersistence = &wire.SessionPersistenceView{Type: sp.Type, CookieName: orNull(sp.CookieName)}
+		v.SessionPersistence = &wire.SessionPersistenceView{
+			Type: sp.Type, CookieName: orNull(sp.CookieName), PersistenceTimeout: sp.Timeout, PersistenceGranularity: orNull(sp.Granularity),
+		}
 	}
 	return v
 }

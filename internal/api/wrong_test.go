@@ -302,11 +302,14 @@ func (p place) wrongs(t *testing.T, f field) []wrong {
 			}
 		}
 	}
+	raw := `"x"`
+	if f.kind == "texts" {
+		raw = `["x"]`
+	}
+	if f.nonsense {
+		semantic("nonsense", raw)
+	}
 	if f.absent {
-		raw := `"x"`
-		if f.kind == "texts" {
-			raw = `["x"]`
-		}
 		out = append(out, wrong{"an absent option", raw, 501, "Provider 'amphora' does not support a requested option: …"})
 	}
 	if f.kind != "nested" {

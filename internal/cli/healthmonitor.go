@@ -83,7 +83,7 @@ type healthMonitorCreate struct {
 	poolName
 	Wait
 	healthMonitorFlags
-	Type       string `required:"" help:"HTTP, HTTPS or TCP."`
+	Type       string `required:"" help:"HTTP, HTTPS, TCP, TLS-HELLO, PING, UDP-CONNECT or SCTP."`
 	Delay      int    `required:"" help:"Seconds between checks."`
 	CheckTime  int    `name:"check-timeout" required:"" help:"Seconds a check may take."`
 	MaxRetries int    `required:"" help:"Successes until a member is up, 1 to 10."`

@@ -95,6 +95,7 @@ type listenerFlags struct {
 	TimeoutMemberData    *int              `help:"Inactivity of a member, ms."`
 	TimeoutTCPInspect    *int              `name:"timeout-tcp-inspect" help:"Waiting for more of a TCP stream to inspect, ms."`
 	Tag                  []string          `help:"Tag; may be repeated."`
+	listenerTLSFlags
 }
 
 func (f *listenerFlags) fields(ctx context.Context, api *client.Client) (wire.ListenerFields, error) {
@@ -102,7 +103,7 @@ func (f *listenerFlags) fields(ctx context.Context, api *client.Client) (wire.Li
 		Name: opt(f.Name), Description: opt(f.Description), AdminStateUp: opt(f.Enable), ConnectionLimit: opt(f.ConnectionLimit),
 		TimeoutClientData: opt(f.TimeoutClientData), TimeoutMemberConnect: opt(f.TimeoutMemberConnect),
 		TimeoutMemberData: opt(f.TimeoutMemberData), TimeoutTCPInspect: opt(f.TimeoutTCPInspect),
-		AllowedCIDRs: words(f.AllowedCIDR), Tags: words(f.Tag),
+		AllowedCIDRs: words(f.AllowedCIDR), Tags: words(f.Tag), ListenerTLS: f.tls(),
 	}
 	if f.InsertHeader != nil {
 		out.InsertHeaders = wire.Some(f.InsertHeader)
@@ -121,7 +122,7 @@ type listenerCreate struct {
 	loadBalancerName
 	Wait
 	listenerFlags
-	Protocol     string `required:"" help:"HTTP, HTTPS or TCP."`
+	Protocol     string `required:"" help:"HTTP, HTTPS, TCP, TERMINATED_HTTPS, PROMETHEUS, UDP or SCTP."`
 	ProtocolPort int    `required:"" help:"Port of the VIP."`
 }
 

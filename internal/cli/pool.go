@@ -65,16 +65,21 @@ type poolFlags struct {
 	Enable      *bool    `negatable:"" help:"Administrative state."`
 	Persistence *string  `name:"session-persistence" help:"SOURCE_IP, HTTP_COOKIE, APP_COOKIE or none."`
 	CookieName  *string  `help:"Cookie of APP_COOKIE."`
+	Timeout     *int     `name:"persistence-timeout" help:"How long a client stays with a member, s (UDP and SCTP)."`
+	Granularity *string  `name:"persistence-granularity" help:"Netmask within which clients stay together (UDP and SCTP)."`
 	Tag         []string `help:"Tag; may be repeated."`
+	poolTLSFlags
 }
 
 func (f *poolFlags) fields() wire.PoolFields {
-	out := wire.PoolFields{Name: opt(f.Name), Description: opt(f.Description), AdminStateUp: opt(f.Enable), Tags: words(f.Tag)}
+	out := wire.PoolFields{Name: opt(f.Name), Description: opt(f.Description), AdminStateUp: opt(f.Enable), Tags: words(f.Tag), PoolTLS: f.tls()}
 	switch {
 	case f.Persistence != nil && *f.Persistence == "none":
 		out.SessionPersistence = wire.Null[wire.SessionPersistence]()
-	case f.Persistence != nil || f.CookieName != nil:
-		out.SessionPersistence = wire.Some(wire.SessionPersistence{Type: opt(f.Persistence), CookieName: opt(f.CookieName)})
+	case f.Persistence != nil || f.CookieName != nil || f.Timeout != nil || f.Granularity != nil:
+		out.SessionPersistence = wire.Some(wire.SessionPersistence{
+			Type: opt(f.Persistence), CookieName: opt(f.CookieName), PersistenceTimeout: opt(f.Timeout), PersistenceGranularity: opt(f.Granularity),
+		})
 	}
 	return out
 }
@@ -84,8 +89,8 @@ type poolCreate struct {
 	poolFlags
 	LoadBalancer string `xor:"parent" required:"" help:"Load balancer, by name or id."`
 	Listener     string `xor:"parent" required:"" help:"Listener whose default pool it becomes, by name or id."`
-	Protocol     string `required:"" help:"HTTP, HTTPS, TCP, PROXY or PROXYV2."`
-	Algorithm    string `name:"lb-algorithm" required:"" help:"ROUND_ROBIN, LEAST_CONNECTIONS or SOURCE_IP."`
+	Protocol     string `required:"" help:"HTTP, HTTPS, TCP, PROXY, PROXYV2, UDP or SCTP."`
+	Algorithm    string `name:"lb-algorithm" required:"" help:"ROUND_ROBIN, LEAST_CONNECTIONS, SOURCE_IP or SOURCE_IP_PORT."`
 }
 
 func (n *poolCreate) Run(ctx context.Context, c *Connection) error {
@@ -122,7 +127,7 @@ type poolSet struct {
 	poolName
 	Wait
 	poolFlags
-	Algorithm *string `name:"lb-algorithm" help:"ROUND_ROBIN, LEAST_CONNECTIONS or SOURCE_IP."`
+	Algorithm *string `name:"lb-algorithm" help:"ROUND_ROBIN, LEAST_CONNECTIONS, SOURCE_IP or SOURCE_IP_PORT."`
 }
 
 func (n *poolSet) Run(ctx context.Context, c *Connection) error {

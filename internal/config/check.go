@@ -77,6 +77,9 @@ func (c Config) Check() error {
 	c.API.checkEdge(wrong)
 	c.Quotas.check(wrong)
 	errs = append(errs, c.checkDrivers()...)
+	if err := c.Rules.Domain().Check(); err != nil {
+		wrong("rules: %w", err)
+	}
 	ranges := map[string]string{"network.management_cidr": c.Network.ManagementCIDR, "network.host_link_cidr": c.Network.HostLinkCIDR}
 	for _, name := range slices.Sorted(maps.Keys(ranges)) {
 		cidr := ranges[name]

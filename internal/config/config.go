@@ -22,6 +22,7 @@ import (
 // Config is the whole file.
 type Config struct {
 	API          API           `toml:"api"`
+	Rules        Rules         `toml:"rules"`
 	Cluster      Cluster       `toml:"cluster"`
 	Quotas       Quotas        `toml:"quotas"`
 	Network      Network       `toml:"network"`
@@ -141,7 +142,8 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 // Default is the configuration of a file that says nothing.
 func Default() Config {
 	return Config{
-		API: API{Listen: "127.0.0.1:9876", PaginationMaxLimit: 1000},
+		API:   API{Listen: "127.0.0.1:9876", PaginationMaxLimit: 1000},
+		Rules: defaultRules(),
 		Cluster: Cluster{
 			Type: "fixed", DesiredSize: 3, MinSize: 1, StandbySize: 1,
 			Cooldown: Duration(30 * time.Second), DrainTimeout: Duration(60 * time.Second),

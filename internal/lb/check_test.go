@@ -193,7 +193,7 @@ func TestNewTreeRefuses(t *testing.T) {
 		{
 			"monitor that does not fit", nil,
 			[]lb.Pool{{ID: "po", Protocol: lb.ProtocolHTTP, HealthMonitor: &lb.HealthMonitor{ID: "hm", Type: lb.MonitorUDPConnect}}},
-			lb.KindInvalid, "Validation failure: Protocol HTTP is not compatible with health monitor type UDP-CONNECT.",
+			lb.KindInvalid, "Validation failure: The UDP-CONNECT type is only supported for pools of type UDP/SCTP.",
 		},
 		{
 			"member twice", nil,

@@ -67,6 +67,7 @@ type Listener struct {
 	Tags                 []string           `bun:"tags,type:text"`
 	CreatedAt            time.Time          `bun:"created_at"`
 	UpdatedAt            time.Time          `bun:"updated_at,nullzero"`
+	ListenerTLS
 }
 
 // Algorithms of a pool.
@@ -88,6 +89,9 @@ const (
 type SessionPersistence struct {
 	Type       string `json:"type"`
 	CookieName string `json:"cookie_name,omitempty"`
+	// Timeout (s) and Granularity (the netmask within which clients are one) are of UDP and SCTP pools alone.
+	Timeout     *int   `json:"persistence_timeout,omitempty"`
+	Granularity string `json:"persistence_granularity,omitempty"`
 }
 
 // Pool is a set of members and the way to choose among them.
@@ -107,6 +111,7 @@ type Pool struct {
 	Tags               []string            `bun:"tags,type:text"`
 	CreatedAt          time.Time           `bun:"created_at"`
 	UpdatedAt          time.Time           `bun:"updated_at,nullzero"`
+	PoolTLS
 
 	// LastServerID is the highest Member.ServerID ever given out in this pool; no number is given twice.
 	LastServerID int `bun:"last_server_id"`

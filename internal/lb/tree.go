@@ -71,11 +71,13 @@ func (t *Tree) Clone() Tree {
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
 		l.InsertHeaders, l.AllowedCIDRs, l.Tags = maps.Clone(l.InsertHeaders), slices.Clone(l.AllowedCIDRs), slices.Clone(l.Tags)
+		l.ListenerTLS = cloneListenerTLS(l.ListenerTLS)
 	}
 	c.Pools = slices.Clone(t.Pools)
 	for i := range c.Pools {
 		p := &c.Pools[i]
 		p.Tags, p.Members = slices.Clone(p.Tags), slices.Clone(p.Members)
+		p.PoolTLS = clonePoolTLS(p.PoolTLS)
 		for j := range p.Members {
 			p.Members[j].Tags = slices.Clone(p.Members[j].Tags)
 		}

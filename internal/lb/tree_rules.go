@@ -17,7 +17,7 @@ func (t *Tree) checkDefaultPool(l *Listener) error {
 
 func checkFit(l *Listener, p *Pool) error {
 	if l.Protocol == ProtocolPrometheus {
-		return Invalidf("Listeners of type PROMETHEUS can not have a default pool.")
+		return Faultf(KindInvalid, "Protocol %s listeners cannot have child objects.", l.Protocol)
 	}
 	return CheckListenerPool(l.Protocol, p.Protocol)
 }

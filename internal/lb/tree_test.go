@@ -164,7 +164,7 @@ func TestRefusals(t *testing.T) {
 		}, lb.KindInvalid, "Validation failure: The pool protocol 'TCP' is invalid while the listener protocol is 'HTTP'."},
 		{"pool for PROMETHEUS", nil, func(t *lb.Tree) error {
 			return t.AddListener(lb.Listener{ID: "x", Protocol: lb.ProtocolPrometheus, ProtocolPort: 81, DefaultPoolID: "po"})
-		}, lb.KindInvalid, "Validation failure: Listeners of type PROMETHEUS can not have a default pool."},
+		}, lb.KindInvalid, "Protocol PROMETHEUS listeners cannot have child objects."},
 		{"second default pool", nil, func(t *lb.Tree) error {
 			return t.AddPool(lb.Pool{ID: "x", Protocol: lb.ProtocolHTTP}, "li")
 		}, lb.KindConflict, "Listener li already has a default pool"},

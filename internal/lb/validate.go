@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -76,26 +77,6 @@ func ValidateListener(l Listener) error {
 	return validateInsertHeaders(l.Protocol, l.InsertHeaders)
 }
 
-// knownHeaders are those a listener can be told to insert.
-var knownHeaders = []string{
-	"X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Forwarded-IP", "X-Client-IP", "X-Real-IP",
-}
-
-func validateInsertHeaders(protocol string, headers map[string]string) error {
-	if len(headers) > 0 && protocol != ProtocolHTTP {
-		return InvalidOption("insert-headers", fmt.Sprintf("a %s protocol listener.", protocol))
-	}
-	for name, value := range headers {
-		if !slices.Contains(knownHeaders, name) {
-			return InvalidOption(name, "insert_headers")
-		}
-		if !truth(value) && !strings.EqualFold(value, "false") {
-			return InvalidOption(value, "insert_headers "+name)
-		}
-	}
-	return nil
-}
-
 func truth(s string) bool { return strings.EqualFold(s, "true") }
 
 // NormalizeCIDR masks host bits away: 10.0.0.5/8 is 10.0.0.0/8. A bare address stands for itself alone.
@@ -128,23 +109,34 @@ func CheckCIDRFamilies(cidrs []string, vip string) error {
 // cookieName is RFC 6265's token without the apostrophe, which HAProxy reads as a quote inside a fetch's argument.
 var cookieName = regexp.MustCompile("^[A-Za-z0-9!#$%&*+.^_`|~-]{1,255}$")
 
-// ValidatePool checks what can be said about a pool without its load balancer, members and monitor apart.
+// ValidatePool checks what can be said about a pool's own fields.
 func ValidatePool(p Pool) error {
 	sp := p.SessionPersistence
 	if sp == nil {
 		return nil
 	}
+	const datagrams = ProtocolUDP + "/" + ProtocolSCTP
+	switch udp := !SameTransport(p.Protocol, ProtocolTCP); {
+	case !udp && (sp.Timeout != nil || sp.Granularity != ""):
+		return Invalidf("persistence_timeout and persistence_granularity is only for UDP and SCTP protocol pools.")
+	case udp && sp.CookieName != "":
+		return Invalidf("Cookie names are not supported for %s pools.", datagrams)
+	case udp && sp.Type != PersistSourceIP:
+		return Invalidf("Session persistence of type %s is not supported for %s protocol pools.", sp.Type, datagrams)
+	case sp.Timeout != nil && *sp.Timeout < 0:
+		return InvalidField("persistence_timeout", strconv.Itoa(*sp.Timeout), "Value should be greater or equal to 0")
+	}
 	switch sp.Type {
 	case PersistSourceIP, PersistHTTPCookie:
 		if sp.CookieName != "" {
-			return Invalidf("Field \"cookie_name\" can not be set for session persistence type %s.", sp.Type)
+			return Invalidf(`Field "cookie_name" can only be specified with session persistence of type "APP_COOKIE".`)
 		}
 	case PersistAppCookie:
 		if sp.CookieName == "" {
-			return Invalidf("Field \"cookie_name\" needs to be specified for session persistence type %s.", sp.Type)
+			return Invalidf(`Field "cookie_name" must be specified when using the "APP_COOKIE" session persistence type.`)
 		}
 		if !cookieName.MatchString(sp.CookieName) {
-			return Invalidf("Supplied cookie_name is invalid.")
+			return Invalidf(`Supplied "cookie_name" is invalid.`)
 		}
 	default:
 		return InvalidOption(sp.Type, "session_persistence type")

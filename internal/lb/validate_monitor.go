@@ -33,27 +33,31 @@ func ValidateHealthMonitor(h HealthMonitor) error {
 	if h.DomainName == "" {
 		return nil
 	}
-	if h.HTTPVersion != "1.1" {
-		return Invalidf("'http_version' must be set to 1.1 when 'domain_name' is set.")
+	switch h.HTTPVersion {
+	case "1.1":
+	case "":
+		return Invalidf("'http_version' must be specified when 'domain_name' is provided.")
+	default:
+		return InvalidOption("http_version "+h.HTTPVersion, "health monitors HTTP 1.1 domain name health check")
 	}
 	return validateDomainName(h.DomainName)
 }
 
 // CheckMonitorPool refuses a monitor type that a pool of this protocol cannot have (as in Octavia).
 func CheckMonitorPool(monitorType, poolProtocol string) error {
-	udp := poolProtocol == ProtocolUDP || poolProtocol == ProtocolSCTP
-	allowed := true
+	udp := !SameTransport(poolProtocol, ProtocolTCP)
 	switch monitorType {
 	case MonitorHTTP, MonitorTCP:
 	case MonitorUDPConnect, MonitorSCTP:
-		allowed = udp
+		if !udp {
+			return Invalidf("The %s type is only supported for pools of type UDP/SCTP.", monitorType)
+		}
 	default:
-		allowed = !udp
+		if udp {
+			return Invalidf("The associated pool protocol is %s, so only a UDP-CONNECT/SCTP/TCP/HTTP health monitor is supported.", poolProtocol)
+		}
 	}
-	if allowed {
-		return nil
-	}
-	return Invalidf("Protocol %s is not compatible with health monitor type %s.", poolProtocol, monitorType)
+	return nil
 }
 
 // urlPath is RFC 3986's path and query; a fragment is never sent.

@@ -34,6 +34,7 @@ func listenerObject(l lb.Listener) object {
 	if len(l.InsertHeaders) == 0 {
 		l.InsertHeaders = nil
 	}
+	l.SNIContainerRefs, l.TLSVersions, l.ALPNProtocols = canonical(l.SNIContainerRefs), canonical(l.TLSVersions), canonical(l.ALPNProtocols)
 	row := &listenerRow{Listener: l}
 	l.ProvisioningStatus, l.OperatingStatus, l.StatusReason, l.UpdatedAt = "", "", "", time.Time{}
 	return object{"listener", l.ID, row.ProvisioningStatus, row, l, &row.CreatedAt, &row.UpdatedAt}
@@ -41,6 +42,7 @@ func listenerObject(l lb.Listener) object {
 
 func poolObject(p lb.Pool) object {
 	p.Members, p.HealthMonitor, p.Tags = nil, nil, canonical(p.Tags)
+	p.TLSVersions, p.ALPNProtocols = canonical(p.TLSVersions), canonical(p.ALPNProtocols)
 	row := &poolRow{Pool: p}
 	p.ProvisioningStatus, p.OperatingStatus, p.StatusReason, p.UpdatedAt, p.LastServerID = "", "", "", time.Time{}, 0
 	return object{"pool", p.ID, row.ProvisioningStatus, row, p, &row.CreatedAt, &row.UpdatedAt}

@@ -92,11 +92,14 @@ var (
 	listeners = resource{
 		table: "listener", project: "o.project_id", tags: true,
 		columns: columns(common + `description loadbalancer_id=load_balancer_id protocol protocol_port:n connection_limit:n default_pool_id?
- timeout_client_data:n timeout_member_connect:n timeout_member_data:n timeout_tcp_inspect:n`),
+ timeout_client_data:n timeout_member_connect:n timeout_member_data:n timeout_tcp_inspect:n default_tls_container_ref=tls_certificate_id?
+ client_ca_tls_container_ref=client_ca_tls_certificate_id? client_authentication client_crl_container_ref=client_crl_container_id? tls_ciphers?
+ hsts_max_age:n? hsts_include_subdomains:b hsts_preload:b`),
 	}
 	pools = resource{
 		table: "pool", project: "o.project_id", tags: true,
-		columns: and(columns(common+"description loadbalancer_id=load_balancer_id protocol lb_algorithm"), "healthmonitor_id",
+		columns: and(columns(common+`description loadbalancer_id=load_balancer_id protocol lb_algorithm tls_enabled:b tls_container_ref=tls_certificate_id?
+ ca_tls_container_ref=ca_tls_certificate_id? crl_container_ref=crl_container_id? tls_ciphers?`), "healthmonitor_id",
 			column{expr: "(SELECT h.id FROM health_monitor AS h WHERE h.pool_id = o.id)", null: true}),
 	}
 	members = resource{

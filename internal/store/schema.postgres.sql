@@ -171,6 +171,17 @@ CREATE TABLE listener (
     tags text,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone,
+    tls_certificate_id text,
+    sni_container_refs text,
+    client_ca_tls_certificate_id text,
+    client_authentication text NOT NULL DEFAULT 'NONE'::text,
+    client_crl_container_id text,
+    tls_ciphers text,
+    tls_versions text,
+    alpn_protocols text,
+    hsts_max_age bigint,
+    hsts_include_subdomains boolean NOT NULL DEFAULT false,
+    hsts_preload boolean NOT NULL DEFAULT false,
     CONSTRAINT listener_pkey PRIMARY KEY (id),
     CONSTRAINT listener_default_pool_id_fkey FOREIGN KEY (default_pool_id) REFERENCES pool(id),
     CONSTRAINT listener_load_balancer_id_fkey FOREIGN KEY (load_balancer_id) REFERENCES load_balancer(id),
@@ -293,6 +304,13 @@ CREATE TABLE pool (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone,
     last_server_id bigint NOT NULL,
+    tls_enabled boolean NOT NULL DEFAULT false,
+    tls_certificate_id text,
+    ca_tls_certificate_id text,
+    crl_container_id text,
+    tls_ciphers text,
+    tls_versions text,
+    alpn_protocols text,
     CONSTRAINT pool_pkey PRIMARY KEY (id),
     CONSTRAINT pool_load_balancer_id_fkey FOREIGN KEY (load_balancer_id) REFERENCES load_balancer(id),
     CONSTRAINT pool_provisioning_status_check CHECK ((provisioning_status = ANY (ARRAY['ACTIVE'::text, 'PENDING_CREATE'::text, 'PENDING_UPDATE'::text, 'PENDING_DELETE'::text, 'ERROR'::text])))
@@ -343,6 +361,39 @@ CREATE TABLE quota (
     CONSTRAINT quota_member_check CHECK ((member >= '-1'::integer)),
     CONSTRAINT quota_pool_check CHECK ((pool >= '-1'::integer))
 );
+
+CREATE TABLE secret (
+    id text NOT NULL,
+    project_id text NOT NULL,
+    creator_id text NOT NULL,
+    name text NOT NULL,
+    secret_type text NOT NULL,
+    algorithm text,
+    bit_length bigint,
+    mode text,
+    content_type text,
+    payload bytea,
+    expiration timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone,
+    CONSTRAINT secret_pkey PRIMARY KEY (id)
+);
+
+CREATE INDEX secret_project ON secret USING btree (project_id, created_at, id);
+
+CREATE TABLE secret_container (
+    id text NOT NULL,
+    project_id text NOT NULL,
+    creator_id text NOT NULL,
+    name text NOT NULL,
+    container_type text NOT NULL,
+    secret_refs text,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone,
+    CONSTRAINT secret_container_pkey PRIMARY KEY (id)
+);
+
+CREATE INDEX secret_container_project ON secret_container USING btree (project_id, created_at, id);
 
 CREATE TABLE subnet (
     id text NOT NULL,

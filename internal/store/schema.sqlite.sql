@@ -148,7 +148,7 @@ CREATE TABLE listener (
     tags TEXT,
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP
-);
+, tls_certificate_id TEXT, sni_container_refs TEXT, client_ca_tls_certificate_id TEXT, client_authentication TEXT NOT NULL DEFAULT 'NONE', client_crl_container_id TEXT, tls_ciphers TEXT, tls_versions TEXT, alpn_protocols TEXT, hsts_max_age INTEGER, hsts_include_subdomains BOOLEAN NOT NULL DEFAULT FALSE, hsts_preload BOOLEAN NOT NULL DEFAULT FALSE);
 
 CREATE INDEX listener_default_pool ON listener (default_pool_id);
 
@@ -248,7 +248,7 @@ CREATE TABLE pool (
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP,
     last_server_id INTEGER NOT NULL
-);
+, tls_enabled BOOLEAN NOT NULL DEFAULT FALSE, tls_certificate_id TEXT, ca_tls_certificate_id TEXT, crl_container_id TEXT, tls_ciphers TEXT, tls_versions TEXT, alpn_protocols TEXT);
 
 CREATE INDEX pool_load_balancer ON pool (load_balancer_id);
 
@@ -280,6 +280,37 @@ CREATE TABLE quota (
     l7_policy INTEGER CHECK (l7_policy >= -1),
     l7_rule INTEGER CHECK (l7_rule >= -1)
 );
+
+CREATE TABLE secret (
+    id TEXT PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    creator_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    secret_type TEXT NOT NULL,
+    algorithm TEXT,
+    bit_length INTEGER,
+    mode TEXT,
+    content_type TEXT,
+    payload BLOB,
+    expiration TIMESTAMP,
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP
+);
+
+CREATE INDEX secret_project ON secret (project_id, created_at, id);
+
+CREATE TABLE secret_container (
+    id TEXT PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    creator_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    container_type TEXT NOT NULL,
+    secret_refs TEXT,
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP
+);
+
+CREATE INDEX secret_container_project ON secret_container (project_id, created_at, id);
 
 CREATE TABLE subnet (
     id TEXT PRIMARY KEY,

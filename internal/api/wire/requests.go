@@ -96,7 +96,7 @@ type SessionPersistence struct {
 	Type                   Opt[string] `json:"type,omitzero" enum:"SOURCE_IP,HTTP_COOKIE,APP_COOKIE"`
 	CookieName             Opt[string] `json:"cookie_name,omitzero" maxLength:"255"`
 	PersistenceTimeout     Opt[int]    `json:"persistence_timeout,omitzero"`
-	PersistenceGranularity Opt[string] `json:"persistence_granularity,omitzero" maxLength:"64"`
+	PersistenceGranularity Opt[string] `json:"persistence_granularity,omitzero" format:"ip"`
 }
 
 // PoolFields are those that both POST and PUT take.
@@ -106,13 +106,18 @@ type PoolFields struct {
 	AdminStateUp       Opt[bool]               `json:"admin_state_up,omitzero"`
 	SessionPersistence Opt[SessionPersistence] `json:"session_persistence,omitzero"`
 	Tags               Opt[[]string]           `json:"tags,omitzero" itemsMaxLength:"255"`
-	TLSEnabled         Opt[bool]               `json:"tls_enabled,omitzero"`
-	TLSContainerRef    Opt[string]             `json:"tls_container_ref,omitzero" maxLength:"255"`
-	CATLSContainerRef  Opt[string]             `json:"ca_tls_container_ref,omitzero" maxLength:"255"`
-	CRLContainerRef    Opt[string]             `json:"crl_container_ref,omitzero" maxLength:"255"`
-	TLSCiphers         Opt[string]             `json:"tls_ciphers,omitzero" maxLength:"2048"`
-	TLSVersions        Opt[[]string]           `json:"tls_versions,omitzero" itemsMaxLength:"32"`
-	ALPNProtocols      Opt[[]string]           `json:"alpn_protocols,omitzero" itemsMaxLength:"32"`
+	PoolTLS
+}
+
+// PoolTLS are the fields of a pool that speaks TLS to its members.
+type PoolTLS struct {
+	TLSEnabled        Opt[bool]     `json:"tls_enabled,omitzero"`
+	TLSContainerRef   Opt[string]   `json:"tls_container_ref,omitzero" maxLength:"255"`
+	CATLSContainerRef Opt[string]   `json:"ca_tls_container_ref,omitzero" maxLength:"255"`
+	CRLContainerRef   Opt[string]   `json:"crl_container_ref,omitzero" maxLength:"255"`
+	TLSCiphers        Opt[string]   `json:"tls_ciphers,omitzero" maxLength:"2048"`
+	TLSVersions       Opt[[]string] `json:"tls_versions,omitzero" itemsMaxLength:"32"`
+	ALPNProtocols     Opt[[]string] `json:"alpn_protocols,omitzero" itemsMaxLength:"32"`
 }
 
 // PoolCreate is what POST /lbaas/pools takes under "pool". Protocol and algorithm are mandatory there, but not in a
