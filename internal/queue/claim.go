@@ -27,7 +27,7 @@ type Held struct {
 
 const (
 	// A row is due by its time, or because its holder let the lease run out.
-	isDue = `((q.lease_id = '' AND q.due_at <= ?now) OR (q.lease_id <> '' AND q.lease_until <= ?now))`
+	isDue = `q.look_at <= ?now`
 	// A key is free when no rival kind holds it. An aggregate, because PostgreSQL, which cannot know how many rows a queue
 	// has, would make a join of all with all out of NOT EXISTS.
 	isFree = `COALESCE((SELECT MAX(r.lease_until) FROM work_queue AS r WHERE r.kind IN (?rivals) AND r.key = q.key), 0) <= ?now`
@@ -73,9 +73,9 @@ func (q *Queue) nextDue(ctx context.Context, kind string) (wait time.Duration, o
 	ctx, cancel := context.WithTimeout(ctx, storeTimeout)
 	defer cancel()
 	var ms sql.NullInt64
-	err = q.db.Reader().NewRaw(`SELECT MIN(CASE WHEN q.lease_id <> '' THEN q.lease_until ELSE q.due_at END) - ?now
-FROM work_queue AS q WHERE q.kind = ?kind AND `+isFree, a).Scan(ctx, &ms)
-	if err != nil {
+	err = q.db.Reader().NewRaw(`SELECT q.look_at - ?now FROM work_queue AS q
+WHERE q.kind = ?kind AND `+isFree+` ORDER BY q.look_at LIMIT 1`, a).Scan(ctx, &ms)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return 0, false, fmt.Errorf("look for due work: %w", err)
 	}
 	return max(0, time.Duration(ms.Int64)*time.Millisecond), ms.Valid, nil
@@ -99,7 +99,7 @@ func (q *Queue) Claim(ctx context.Context, kind string) (*Held, error) {
 		*h = Held{Lease: lb.Lease{Kind: kind}, LeaseID: uuid.NewString(), since: time.Now()}
 		a.LeaseID = h.LeaseID
 		err = tx.NewRaw(`SELECT q.key FROM work_queue AS q JOIN ?table AS o ON o.id = q.key
-WHERE q.kind = ?kind AND ?lives AND `+isDue+` AND `+isFree+` ORDER BY CASE WHEN q.lease_id <> '' THEN q.lease_until ELSE q.due_at END LIMIT 1 ?lock`, a).
+WHERE q.kind = ?kind AND ?lives AND `+isDue+` AND `+isFree+` ORDER BY q.look_at LIMIT 1 ?lock`, a).
 			Scan(ctx, &h.Lease.Key)
 		if errors.Is(err, sql.ErrNoRows) {
 			h.Lease.Key = ""

@@ -21,16 +21,17 @@ func (s *Store) Subjects(ctx context.Context) (subjects []lb.Subject, err error)
 		for _, a := range amphorae {
 			subjects = append(subjects, lb.Subject{ID: a.ID, Kind: "amphora", HeartbeatKey: a.HeartbeatKey, LoadBalancers: []string{a.LoadBalancerID}})
 		}
-		var distributors []distributorRow
-		if err := tx.NewSelect().Model(&distributors).Order("o.id").Scan(ctx); err != nil {
-			return err
+		var distributors []struct {
+			bun.BaseModel `bun:"table:distributor,alias:o"`
+			lb.Distributor
+			LoadBalancerIDs idList `bun:"load_balancer_ids,scanonly"`
 		}
-		serves, err := childIDs(ctx, tx, (*clusterRow)(nil), "distributor_id", "load_balancer_id", nil)
+		err := tx.NewSelect().Model(&distributors).ColumnExpr("?TableColumns").ColumnExpr(servedByDistributor).Order("o.id").Scan(ctx)
 		if err != nil {
 			return err
 		}
 		for _, d := range distributors {
-			subjects = append(subjects, lb.Subject{ID: d.ID, Kind: "distributor", HeartbeatKey: d.HeartbeatKey, LoadBalancers: serves[d.ID]})
+			subjects = append(subjects, lb.Subject{ID: d.ID, Kind: "distributor", HeartbeatKey: d.HeartbeatKey, LoadBalancers: d.LoadBalancerIDs})
 		}
 		return nil
 	})

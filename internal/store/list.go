@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/uptrace/bun"
 
@@ -41,188 +43,117 @@ type DistributorItem struct {
 	LoadBalancerIDs []string
 }
 
-// page reads one page and what belongs to it in one snapshot.
-func page[R any](ctx context.Context, s *Store, r resource, q Query, more func(ctx context.Context, tx bun.Tx, rows []R) error) error {
-	err := s.snapshot(ctx, func(ctx context.Context, tx bun.Tx) error {
-		var rows []R
-		if err := r.list(ctx, tx, q, &rows); err != nil {
-			return err
-		}
-		return more(ctx, tx, rows)
-	})
+// page reads one page.
+func page[R, T any](ctx context.Context, s *Store, r resource, q Query, item func(R) T) ([]T, error) {
+	var rows []R
+	err := s.read(ctx, func(ctx context.Context, db bun.IDB) error { return r.list(ctx, db, q, &rows) })
 	if err != nil {
-		return explain("list rows of "+r.table, err)
+		return nil, explain("list rows of "+r.table, err)
 	}
+	items := make([]T, len(rows))
+	for i := range rows {
+		items[i] = item(rows[i])
+	}
+	return items, nil
+}
+
+// idList is what relatedIDs reads.
+type idList []string
+
+// Scan reads ids with commas between them; NULL is none.
+func (l *idList) Scan(from any) error {
+	var text string
+	switch v := from.(type) {
+	case nil:
+		*l = nil
+		return nil
+	case string:
+		text = v
+	case []byte:
+		text = string(v)
+	default:
+		return fmt.Errorf("ids are a %T", from)
+	}
+	*l = strings.Split(text, ",")
 	return nil
 }
 
-// childIDs maps the values of column parent to the values of column child, by creation. parents nil asks for all.
-func childIDs(ctx context.Context, tx bun.IDB, model any, parent, child string, parents []string) (map[string][]string, error) {
-	ids := map[string][]string{}
-	q := tx.NewSelect().Model(model).ColumnExpr("o."+parent).ColumnExpr("o."+child).Where("o."+parent+" IS NOT NULL").
-		Order("o.created_at", "o.id")
-	if parents != nil {
-		if len(parents) == 0 {
-			return ids, nil
-		}
-		q = q.Where("o."+parent+" IN (?)", bun.List(parents))
-	}
-	if _, ok := model.(*amphoraRow); ok {
-		q = q.Where("o.status <> ?", lb.AmphoraDeleted)
-	}
-	var froms, tos []string
-	if err := q.Scan(ctx, &froms, &tos); err != nil {
-		return nil, err
-	}
-	for i, from := range froms {
-		ids[from] = append(ids[from], tos[i])
-	}
-	return ids, nil
-}
-
-func idsOf[R any](rows []R, id func(R) string) []string {
-	ids := make([]string, 0, len(rows))
-	for _, r := range rows {
-		ids = append(ids, id(r))
-	}
-	return ids
+// relatedIDs is a column of a list: column id of the rows c of a table that belong to the list's row o, by creation. One
+// statement reads a page with all that belongs to it, however long it is.
+func relatedIDs(as, id, table, where string) string {
+	return fmt.Sprintf("(SELECT string_agg(c.%s, ',' ORDER BY c.created_at, c.id) FROM %s AS c WHERE %s) AS %s", id, table, where, as)
 }
 
 // LoadBalancers lists load balancers that are not DELETED.
-func (s *Store) LoadBalancers(ctx context.Context, q Query) (items []LoadBalancerItem, err error) {
-	err = page(ctx, s, loadBalancers, q, func(ctx context.Context, tx bun.Tx, rows []loadBalancerRow) error {
-		ids := idsOf(rows, func(r loadBalancerRow) string { return r.ID })
-		ls, err := childIDs(ctx, tx, (*listenerRow)(nil), "load_balancer_id", "id", ids)
-		if err != nil {
-			return err
-		}
-		ps, err := childIDs(ctx, tx, (*poolRow)(nil), "load_balancer_id", "id", ids)
-		if err != nil {
-			return err
-		}
-		items = make([]LoadBalancerItem, 0, len(rows))
-		for _, r := range rows {
-			items = append(items, LoadBalancerItem{r.LoadBalancer, ls[r.ID], ps[r.ID]})
-		}
-		return nil
+func (s *Store) LoadBalancers(ctx context.Context, q Query) ([]LoadBalancerItem, error) {
+	type row struct {
+		bun.BaseModel `bun:"table:load_balancer,alias:o"`
+		lb.LoadBalancer
+		ListenerIDs idList `bun:"listener_ids,scanonly"`
+		PoolIDs     idList `bun:"pool_ids,scanonly"`
+	}
+	return page(ctx, s, loadBalancers, q, func(r row) LoadBalancerItem {
+		return LoadBalancerItem{r.LoadBalancer, r.ListenerIDs, r.PoolIDs}
 	})
-	return items, err
 }
 
 // Listeners lists listeners.
-func (s *Store) Listeners(ctx context.Context, q Query) (items []lb.Listener, err error) {
-	err = page(ctx, s, listeners, q, func(_ context.Context, _ bun.Tx, rows []listenerRow) error {
-		items = make([]lb.Listener, 0, len(rows))
-		for _, r := range rows {
-			items = append(items, r.Listener)
-		}
-		return nil
-	})
-	return items, err
+func (s *Store) Listeners(ctx context.Context, q Query) ([]lb.Listener, error) {
+	return page(ctx, s, listeners, q, func(r listenerRow) lb.Listener { return r.Listener })
 }
 
 // Pools lists pools.
-func (s *Store) Pools(ctx context.Context, q Query) (items []PoolItem, err error) {
-	err = page(ctx, s, pools, q, func(ctx context.Context, tx bun.Tx, rows []poolRow) error {
-		ids := idsOf(rows, func(r poolRow) string { return r.ID })
-		ls, err := childIDs(ctx, tx, (*listenerRow)(nil), "default_pool_id", "id", ids)
-		if err != nil {
-			return err
-		}
-		ms, err := childIDs(ctx, tx, (*memberRow)(nil), "pool_id", "id", ids)
-		if err != nil {
-			return err
-		}
-		hs, err := childIDs(ctx, tx, (*healthMonitorRow)(nil), "pool_id", "id", ids)
-		if err != nil {
-			return err
-		}
-		items = make([]PoolItem, 0, len(rows))
-		for _, r := range rows {
-			item := PoolItem{Pool: r.Pool, ListenerIDs: ls[r.ID], MemberIDs: ms[r.ID]}
-			if h := hs[r.ID]; len(h) > 0 {
-				item.HealthMonitorID = h[0]
-			}
-			items = append(items, item)
-		}
-		return nil
+func (s *Store) Pools(ctx context.Context, q Query) ([]PoolItem, error) {
+	type row struct {
+		bun.BaseModel `bun:"table:pool,alias:o"`
+		lb.Pool
+		ListenerIDs     idList `bun:"listener_ids,scanonly"`
+		MemberIDs       idList `bun:"member_ids,scanonly"`
+		HealthMonitorID string `bun:"health_monitor_id,scanonly"`
+	}
+	return page(ctx, s, pools, q, func(r row) PoolItem {
+		return PoolItem{Pool: r.Pool, ListenerIDs: r.ListenerIDs, MemberIDs: r.MemberIDs, HealthMonitorID: r.HealthMonitorID}
 	})
-	return items, err
 }
 
 // Members lists members; Filters["pool_id"] names the pool.
-func (s *Store) Members(ctx context.Context, q Query) (items []lb.Member, err error) {
-	err = page(ctx, s, members, q, func(_ context.Context, _ bun.Tx, rows []memberRow) error {
-		items = make([]lb.Member, 0, len(rows))
-		for _, r := range rows {
-			items = append(items, r.Member)
-		}
-		return nil
-	})
-	return items, err
+func (s *Store) Members(ctx context.Context, q Query) ([]lb.Member, error) {
+	return page(ctx, s, members, q, func(r memberRow) lb.Member { return r.Member })
 }
 
 // HealthMonitors lists health monitors.
-func (s *Store) HealthMonitors(ctx context.Context, q Query) (items []lb.HealthMonitor, err error) {
-	err = page(ctx, s, healthMonitors, q, func(_ context.Context, _ bun.Tx, rows []healthMonitorRow) error {
-		items = make([]lb.HealthMonitor, 0, len(rows))
-		for _, r := range rows {
-			items = append(items, r.HealthMonitor)
-		}
-		return nil
-	})
-	return items, err
+func (s *Store) HealthMonitors(ctx context.Context, q Query) ([]lb.HealthMonitor, error) {
+	return page(ctx, s, healthMonitors, q, func(r healthMonitorRow) lb.HealthMonitor { return r.HealthMonitor })
 }
 
 // Amphorae lists amphorae that are not DELETED.
-func (s *Store) Amphorae(ctx context.Context, q Query) (items []AmphoraItem, err error) {
-	err = page(ctx, s, amphorae, q, func(ctx context.Context, tx bun.Tx, rows []amphoraRow) error {
-		ids := idsOf(rows, func(r amphoraRow) string { return r.LoadBalancerID })
-		projects, err := childIDs(ctx, tx, (*loadBalancerRow)(nil), "id", "project_id", ids)
-		if err != nil {
-			return err
-		}
-		items = make([]AmphoraItem, 0, len(rows))
-		for _, r := range rows {
-			items = append(items, AmphoraItem{r.Amphora, projects[r.LoadBalancerID][0]})
-		}
-		return nil
-	})
-	return items, err
+func (s *Store) Amphorae(ctx context.Context, q Query) ([]AmphoraItem, error) {
+	type row struct {
+		bun.BaseModel `bun:"table:amphora,alias:o"`
+		lb.Amphora
+		Project string `bun:"of_project,scanonly"`
+	}
+	return page(ctx, s, amphorae, q, func(r row) AmphoraItem { return AmphoraItem{r.Amphora, r.Project} })
 }
 
 // Clusters lists clusters.
-func (s *Store) Clusters(ctx context.Context, q Query) (items []ClusterItem, err error) {
-	err = page(ctx, s, clusters, q, func(ctx context.Context, tx bun.Tx, rows []clusterRow) error {
-		ids := idsOf(rows, func(r clusterRow) string { return r.ID })
-		as, err := childIDs(ctx, tx, (*amphoraRow)(nil), "cluster_id", "id", ids)
-		if err != nil {
-			return err
-		}
-		items = make([]ClusterItem, 0, len(rows))
-		for _, r := range rows {
-			items = append(items, ClusterItem{r.Cluster, as[r.ID]})
-		}
-		return nil
-	})
-	return items, err
+func (s *Store) Clusters(ctx context.Context, q Query) ([]ClusterItem, error) {
+	type row struct {
+		bun.BaseModel `bun:"table:cluster,alias:o"`
+		lb.Cluster
+		AmphoraIDs idList `bun:"amphora_ids,scanonly"`
+	}
+	return page(ctx, s, clusters, q, func(r row) ClusterItem { return ClusterItem{r.Cluster, r.AmphoraIDs} })
 }
 
 // Distributors lists distributors.
-func (s *Store) Distributors(ctx context.Context, q Query) (items []DistributorItem, err error) {
-	err = page(ctx, s, distributors, q, func(ctx context.Context, tx bun.Tx, rows []distributorRow) error {
-		ids := idsOf(rows, func(r distributorRow) string { return r.ID })
-		ls, err := childIDs(ctx, tx, (*clusterRow)(nil), "distributor_id", "load_balancer_id", ids)
-		if err != nil {
-			return err
-		}
-		items = make([]DistributorItem, 0, len(rows))
-		for _, r := range rows {
-			items = append(items, DistributorItem{r.Distributor, ls[r.ID]})
-		}
-		return nil
-	})
-	return items, err
+func (s *Store) Distributors(ctx context.Context, q Query) ([]DistributorItem, error) {
+	type row struct {
+		bun.BaseModel `bun:"table:distributor,alias:o"`
+		lb.Distributor
+		LoadBalancerIDs idList `bun:"load_balancer_ids,scanonly"`
+	}
+	return page(ctx, s, distributors, q, func(r row) DistributorItem { return DistributorItem{r.Distributor, r.LoadBalancerIDs} })
 }
 
 // FindListener returns the id of the load balancer that has this listener.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,6 +61,7 @@ type resource struct {
 	join    string
 	hidden  string // condition for the rows that nobody sees
 	tags    bool
+	more    []string // columns beside those of the table
 }
 
 // columns builds the map from words "name", "name=column", with ":n" for numbers, ":b" for booleans, ":t" for times and
@@ -87,6 +89,10 @@ const common = "id project_id name provisioning_status operating_status admin_st
 var (
 	loadBalancers = resource{
 		table: "load_balancer", project: "o.project_id", hidden: "o.provisioning_status = 'DELETED'", tags: true,
+		more: []string{
+			relatedIDs("listener_ids", "id", "listener", "c.load_balancer_id = o.id"),
+			relatedIDs("pool_ids", "id", "pool", "c.load_balancer_id = o.id"),
+		},
 		columns: columns(common + "description provider vip_address vip_port_id vip_subnet_id vip_network_id"),
 	}
 	listeners = resource{
@@ -98,6 +104,11 @@ var (
 	}
 	pools = resource{
 		table: "pool", project: "o.project_id", tags: true,
+		more: []string{
+			relatedIDs("listener_ids", "id", "listener", "c.default_pool_id = o.id"),
+			relatedIDs("member_ids", "id", "member", "c.pool_id = o.id"),
+			"(SELECT c.id FROM health_monitor AS c WHERE c.pool_id = o.id) AS health_monitor_id",
+		},
 		columns: and(columns(common+`description loadbalancer_id=load_balancer_id protocol lb_algorithm tls_enabled:b tls_container_ref=tls_certificate_id?
  ca_tls_container_ref=ca_tls_certificate_id? crl_container_ref=crl_container_id? tls_ciphers?`), "healthmonitor_id",
 			column{expr: "(SELECT h.id FROM health_monitor AS h WHERE h.pool_id = o.id)", null: true}),
@@ -113,16 +124,18 @@ var (
 	}
 	amphorae = resource{
 		table: "amphora", project: "l.project_id", join: "JOIN load_balancer AS l ON l.id = o.load_balancer_id", hidden: "o.status = 'DELETED'",
+		more: []string{"l.project_id AS of_project"},
 		columns: columns(`id loadbalancer_id=load_balancer_id cluster_id compute_id? lb_network_ip? vrrp_ip? vrrp_port_id? role status
  position:n cert_expiration:t? created_at:t updated_at:t?`),
 	}
 	clusters = resource{
 		table: "cluster", project: "o.project_id",
+		more: []string{relatedIDs("amphora_ids", "id", "amphora", "c.load_balancer_id = o.load_balancer_id AND c.status <> 'DELETED'")},
 		columns: columns(`id project_id name=cluster_name cluster_type loadbalancer_id=load_balancer_id distributor_id? desired_size:n min_size:n
  provisioning_status operating_status admin_state_up=enabled:b created_at:t updated_at:t?`),
 	}
 	distributors = resource{
-		table: "distributor", project: "o.project_id",
+		table: "distributor", project: "o.project_id", more: []string{servedByDistributor},
 		columns: columns("id project_id status compute_id? lb_network_ip? created_at:t updated_at:t?"),
 	}
 )
@@ -133,12 +146,61 @@ func and(m map[string]column, name string, c column) map[string]column {
 	return m
 }
 
+// servedByDistributor are the load balancers of a distributor.
+var servedByDistributor = relatedIDs("load_balancer_ids", "load_balancer_id", "cluster", "c.distributor_id = o.id")
+
 // list scans one page of a resource into rows, a pointer to a slice of rows.
 func (r resource) list(ctx context.Context, tx bun.IDB, q Query, rows any) error {
-	sel := tx.NewSelect().Model(rows)
+	keys, err := r.order(q.Sort)
+	if err != nil {
+		return err
+	}
+	sel := tx.NewSelect().Model(rows).ColumnExpr("?TableColumns")
+	for _, c := range r.more {
+		sel = sel.ColumnExpr(c)
+	}
+	if len(q.Sort) == 0 {
+		// An index has this order, so nothing is read but the page.
+		sel, err = r.choose(sel, q, keys)
+	} else {
+		// The page is chosen before much is read of its rows.
+		var chosen *bun.SelectQuery
+		if chosen, err = r.choose(tx.NewSelect().TableExpr(r.table+" AS o").ColumnExpr("o.id"), q, keys); err == nil {
+			sel = r.joined(sel).Where("o.id IN (?)", chosen)
+			sel = inOrder(sel, keys)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	if err := sel.Scan(ctx); err != nil || q.Marker == "" || reflect.ValueOf(rows).Elem().Len() > 0 {
+		return err
+	}
+	// Nothing comes after the marker, or it is none.
+	known, err := tx.NewSelect().TableExpr(r.table+" AS o").Where("o.id = ?", q.Marker).Exists(ctx)
+	if err == nil && !known {
+		err = lb.InvalidField("marker", q.Marker, "It names no row.")
+	}
+	return err
+}
+
+func inOrder(sel *bun.SelectQuery, keys []orderKey) *bun.SelectQuery {
+	for _, k := range keys {
+		sel = sel.OrderExpr(k.expr + k.direction())
+	}
+	return sel
+}
+
+func (r resource) joined(sel *bun.SelectQuery) *bun.SelectQuery {
 	if r.join != "" {
 		sel = sel.Join(r.join)
 	}
+	return sel
+}
+
+// choose narrows a selection to the page that a query asks for.
+func (r resource) choose(sel *bun.SelectQuery, q Query, keys []orderKey) (*bun.SelectQuery, error) {
+	sel = r.joined(sel)
 	if r.hidden != "" {
 		sel = sel.Where("NOT (" + r.hidden + ")")
 	}
@@ -148,30 +210,16 @@ func (r resource) list(ctx context.Context, tx bun.IDB, q Query, rows any) error
 	for _, name := range slices.Sorted(maps.Keys(q.Filters)) {
 		var err error
 		if sel, err = r.filter(sel, name, q.Filters[name]); err != nil {
-			return err
+			return nil, err
 		}
-	}
-	keys, err := r.order(q.Sort)
-	if err != nil {
-		return err
 	}
 	if q.Marker != "" {
-		known, err := tx.NewSelect().TableExpr(r.table+" AS o").Where("o.id = ?", q.Marker).Exists(ctx)
-		if err != nil {
-			return err
-		}
-		if !known {
-			return lb.InvalidField("marker", q.Marker, "It names no row.")
-		}
 		sel = r.after(sel, keys, q.Marker)
-	}
-	for _, k := range keys {
-		sel = sel.OrderExpr(k.expr + k.direction())
 	}
 	if q.Limit > 0 {
 		sel = sel.Limit(int64(q.Limit))
 	}
-	return sel.Scan(ctx)
+	return inOrder(sel, keys), nil
 }
 
 func (r resource) filter(sel *bun.SelectQuery, name string, values []string) (*bun.SelectQuery, error) {
@@ -305,5 +353,11 @@ func (r resource) after(sel *bun.SelectQuery, keys []orderKey, marker string) *b
 		args = append(args, marker)
 		alternatives = append(alternatives, "("+strings.Join(conds, " AND ")+")")
 	}
+	// The first key alone says where in an index to begin.
+	from := " >= "
+	if keys[0].desc {
+		from = " <= "
+	}
+	sel = sel.Where(keys[0].expr+from+value(keys[0]), marker)
 	return sel.Where("("+strings.Join(alternatives, " OR ")+")", args...)
 }

@@ -84,15 +84,8 @@ func readQuota(ctx context.Context, db bun.IDB, projectID string) (lb.Quota, err
 }
 
 // Quotas lists the projects that have a row. Query.Marker is a project's id.
-func (s *Store) Quotas(ctx context.Context, q Query) (items []QuotaItem, err error) {
-	err = page(ctx, s, quotas, q, func(_ context.Context, _ bun.Tx, rows []quotaRow) error {
-		items = make([]QuotaItem, 0, len(rows))
-		for _, r := range rows {
-			items = append(items, QuotaItem{r.ProjectID, r.Over(s.quota)})
-		}
-		return nil
-	})
-	return items, err
+func (s *Store) Quotas(ctx context.Context, q Query) ([]QuotaItem, error) {
+	return page(ctx, s, quotas, q, func(r quotaRow) QuotaItem { return QuotaItem{r.ProjectID, r.Over(s.quota)} })
 }
 
 // UpdateQuota lets change set a project's own limits and returns those that hold then.

@@ -27,6 +27,8 @@ CREATE TABLE amphora (
     CONSTRAINT amphora_status_check CHECK ((status = ANY (ARRAY['PENDING_CREATE'::text, 'BOOTING'::text, 'READY'::text, 'ALLOCATED'::text, 'ERROR'::text, 'PENDING_DELETE'::text, 'DELETED'::text])))
 );
 
+CREATE INDEX amphora_created ON amphora USING btree (created_at, id);
+
 CREATE INDEX amphora_load_balancer ON amphora USING btree (load_balancer_id);
 
 CREATE TABLE amphora_port (
@@ -70,6 +72,8 @@ CREATE TABLE cluster (
     CONSTRAINT cluster_min_size_check CHECK ((min_size >= 0)),
     CONSTRAINT cluster_standby_size_check CHECK ((standby_size >= 0))
 );
+
+CREATE INDEX cluster_created ON cluster USING btree (created_at, id);
 
 CREATE INDEX cluster_distributor ON cluster USING btree (distributor_id);
 
@@ -134,7 +138,9 @@ CREATE TABLE health_monitor (
     CONSTRAINT health_monitor_provisioning_status_check CHECK ((provisioning_status = ANY (ARRAY['ACTIVE'::text, 'PENDING_CREATE'::text, 'PENDING_UPDATE'::text, 'PENDING_DELETE'::text, 'ERROR'::text])))
 );
 
-CREATE INDEX health_monitor_project ON health_monitor USING btree (project_id);
+CREATE INDEX health_monitor_created ON health_monitor USING btree (created_at, id);
+
+CREATE INDEX health_monitor_project ON health_monitor USING btree (project_id, created_at, id);
 
 CREATE TABLE instance_health (
     instance_id text NOT NULL,
@@ -189,6 +195,8 @@ CREATE TABLE listener (
     CONSTRAINT listener_provisioning_status_check CHECK ((provisioning_status = ANY (ARRAY['ACTIVE'::text, 'PENDING_CREATE'::text, 'PENDING_UPDATE'::text, 'PENDING_DELETE'::text, 'ERROR'::text])))
 );
 
+CREATE INDEX listener_created ON listener USING btree (created_at, id);
+
 CREATE INDEX listener_default_pool ON listener USING btree (default_pool_id);
 
 CREATE UNIQUE INDEX listener_port ON listener USING btree (load_balancer_id, (
@@ -197,7 +205,7 @@ CASE
     ELSE 'TCP'::text
 END), protocol_port);
 
-CREATE INDEX listener_project ON listener USING btree (project_id);
+CREATE INDEX listener_project ON listener USING btree (project_id, created_at, id);
 
 CREATE TABLE listener_statistics (
     listener_id text NOT NULL,
@@ -242,7 +250,9 @@ CREATE TABLE load_balancer (
     CONSTRAINT load_balancer_revision_check CHECK ((revision >= 1))
 );
 
-CREATE INDEX load_balancer_project ON load_balancer USING btree (project_id);
+CREATE INDEX load_balancer_created ON load_balancer USING btree (created_at, id);
+
+CREATE INDEX load_balancer_project ON load_balancer USING btree (project_id, created_at, id);
 
 CREATE UNIQUE INDEX load_balancer_vip_port ON load_balancer USING btree (vip_port_id) WHERE ((vip_port_id <> ''::text) AND (provisioning_status <> 'DELETED'::text));
 
@@ -316,9 +326,11 @@ CREATE TABLE pool (
     CONSTRAINT pool_provisioning_status_check CHECK ((provisioning_status = ANY (ARRAY['ACTIVE'::text, 'PENDING_CREATE'::text, 'PENDING_UPDATE'::text, 'PENDING_DELETE'::text, 'ERROR'::text])))
 );
 
+CREATE INDEX pool_created ON pool USING btree (created_at, id);
+
 CREATE INDEX pool_load_balancer ON pool USING btree (load_balancer_id);
 
-CREATE INDEX pool_project ON pool USING btree (project_id);
+CREATE INDEX pool_project ON pool USING btree (project_id, created_at, id);
 
 CREATE TABLE port (
     id text NOT NULL,
@@ -419,7 +431,14 @@ CREATE TABLE work_queue (
     lease_id text NOT NULL,
     last_error text NOT NULL,
     request_id text NOT NULL DEFAULT ''::text,
+    look_at bigint NOT NULL GENERATED ALWAYS AS 
+CASE
+    WHEN (lease_id <> ''::text) THEN lease_until
+    ELSE due_at
+END STORED,
     CONSTRAINT work_queue_pkey PRIMARY KEY (kind, key)
 );
 
 CREATE INDEX work_queue_key ON work_queue USING btree (key);
+
+CREATE INDEX work_queue_look ON work_queue USING btree (kind, look_at);

@@ -23,6 +23,8 @@ CREATE TABLE amphora (
     updated_at TIMESTAMP
 );
 
+CREATE INDEX amphora_created ON amphora (created_at, id);
+
 CREATE INDEX amphora_load_balancer ON amphora (load_balancer_id);
 
 CREATE TABLE amphora_port (
@@ -57,6 +59,8 @@ CREATE TABLE cluster (
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP
 );
+
+CREATE INDEX cluster_created ON cluster (created_at, id);
 
 CREATE INDEX cluster_distributor ON cluster (distributor_id);
 
@@ -113,7 +117,9 @@ CREATE TABLE health_monitor (
     updated_at TIMESTAMP
 );
 
-CREATE INDEX health_monitor_project ON health_monitor (project_id);
+CREATE INDEX health_monitor_created ON health_monitor (created_at, id);
+
+CREATE INDEX health_monitor_project ON health_monitor (project_id, created_at, id);
 
 CREATE TABLE instance_health (
     instance_id TEXT PRIMARY KEY,
@@ -150,11 +156,13 @@ CREATE TABLE listener (
     updated_at TIMESTAMP
 , tls_certificate_id TEXT, sni_container_refs TEXT, client_ca_tls_certificate_id TEXT, client_authentication TEXT NOT NULL DEFAULT 'NONE', client_crl_container_id TEXT, tls_ciphers TEXT, tls_versions TEXT, alpn_protocols TEXT, hsts_max_age INTEGER, hsts_include_subdomains BOOLEAN NOT NULL DEFAULT FALSE, hsts_preload BOOLEAN NOT NULL DEFAULT FALSE);
 
+CREATE INDEX listener_created ON listener (created_at, id);
+
 CREATE INDEX listener_default_pool ON listener (default_pool_id);
 
 CREATE UNIQUE INDEX listener_port ON listener (load_balancer_id, (CASE WHEN protocol IN ('UDP', 'SCTP') THEN protocol ELSE 'TCP' END), protocol_port);
 
-CREATE INDEX listener_project ON listener (project_id);
+CREATE INDEX listener_project ON listener (project_id, created_at, id);
 
 CREATE TABLE listener_statistics (
     listener_id TEXT NOT NULL REFERENCES listener (id) ON DELETE CASCADE,
@@ -193,7 +201,9 @@ CREATE TABLE load_balancer (
     pending_since TIMESTAMP
 );
 
-CREATE INDEX load_balancer_project ON load_balancer (project_id);
+CREATE INDEX load_balancer_created ON load_balancer (created_at, id);
+
+CREATE INDEX load_balancer_project ON load_balancer (project_id, created_at, id);
 
 CREATE UNIQUE INDEX load_balancer_vip_port ON load_balancer (vip_port_id) WHERE vip_port_id <> '' AND provisioning_status <> 'DELETED';
 
@@ -250,9 +260,11 @@ CREATE TABLE pool (
     last_server_id INTEGER NOT NULL
 , tls_enabled BOOLEAN NOT NULL DEFAULT FALSE, tls_certificate_id TEXT, ca_tls_certificate_id TEXT, crl_container_id TEXT, tls_ciphers TEXT, tls_versions TEXT, alpn_protocols TEXT);
 
+CREATE INDEX pool_created ON pool (created_at, id);
+
 CREATE INDEX pool_load_balancer ON pool (load_balancer_id);
 
-CREATE INDEX pool_project ON pool (project_id);
+CREATE INDEX pool_project ON pool (project_id, created_at, id);
 
 CREATE TABLE port (
     id TEXT PRIMARY KEY,
@@ -332,8 +344,10 @@ CREATE TABLE work_queue (
     due_at INTEGER NOT NULL,
     lease_until INTEGER NOT NULL,
     lease_id TEXT NOT NULL,
-    last_error TEXT NOT NULL, request_id TEXT NOT NULL DEFAULT '',
+    last_error TEXT NOT NULL, request_id TEXT NOT NULL DEFAULT '', look_at INTEGER NOT NULL GENERATED ALWAYS AS (CASE WHEN lease_id <> '' THEN lease_until ELSE due_at END) VIRTUAL,
     PRIMARY KEY (kind, key)
 );
 
 CREATE INDEX work_queue_key ON work_queue (key);
+
+CREATE INDEX work_queue_look ON work_queue (kind, look_at);

@@ -25,7 +25,7 @@ func eachDatabase(t *testing.T, f func(t *testing.T, s *store.Store)) {
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func ok(t *testing.T, err error) {
+func ok(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func wantFault(t *testing.T, err error, kind lb.Kind, texts ...string) {
 }
 
 // newTree is a load balancer "<name>" with a listener, its pool, two members and a monitor.
-func newTree(t *testing.T, name string) (lb.Tree, lb.Cluster) {
+func newTree(t testing.TB, name string) (lb.Tree, lb.Cluster) {
 	t.Helper()
 	l := lb.LoadBalancer{
 		ID: name, ProjectID: "p1", Name: name, Enabled: true, Provider: "amphora", VIPAddress: "198.18.0.10",
