@@ -132,12 +132,10 @@ func TestTransactionsThatTheDatabaseWantsAgain(t *testing.T) {
 		}
 		ok(t, <-errs)
 		ok(t, <-errs)
-		want := int32(2)
-		if s.Reader().Dialect().Name() == dialect.PG {
-			want = 3
-		}
-		if tries.Load() != want {
-			t.Errorf("%d tries, want %d", tries.Load(), want)
+		// The one that was broken off may be quicker than the one that waits, and meet it again.
+		isPostgres := s.Reader().Dialect().Name() == dialect.PG
+		if n := tries.Load(); isPostgres && n < 3 || !isPostgres && n != 2 {
+			t.Errorf("%d tries", n)
 		}
 		for _, id := range []string{"lb1", "lb2"} {
 			if tree, err := s.Tree(t.Context(), id); err != nil || tree.LoadBalancer.Revision != 3 {
