@@ -230,6 +230,30 @@ func TestGuard(t *testing.T) {
 		w.fleet.Silent = 1
 		w.settle(a, 60)
 	})
+	t.Run("E24 it waits for what is said of the others before it lets one be deleted", func(t *testing.T) {
+		w, a := built(t)
+		w.fleet = cluster.Fleet{Clusters: 5, Amphorae: 20, Silent: 1} // the first whose death is declared
+		victim := w.holders()[0]
+		w.machines[victim].running = false
+		w.tick()
+		_, _ = w.reconcile(a)
+		if r := w.row(victim); r == nil || !r.OutOfService || slices.Contains(w.holders(), victim) || len(w.holders()) != 3 {
+			t.Fatalf("its position is not covered at once: %v, %+v\n%s", w.holders(), r, w.history())
+		}
+		w.fleet.Silent = 12 // and then all the others
+		for range 20 {
+			w.tick()
+			_, _ = w.reconcile(a)
+		}
+		if w.machines[victim] == nil || !w.said("held back") {
+			t.Errorf("deleted %v, said %v\n%s", w.machines[victim] == nil, w.said("held back"), w.history())
+		}
+		w.fleet.Silent = 1
+		w.settle(a, 60)
+		if w.machines[victim] != nil {
+			t.Error("it is left for good")
+		}
+	})
 }
 
 func TestDelete(t *testing.T) {

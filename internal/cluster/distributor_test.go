@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"colonnade/internal/cluster"
 	"colonnade/internal/compute"
 	"colonnade/internal/distributor"
+	"colonnade/internal/health"
 	"colonnade/internal/lb"
 	"colonnade/internal/network"
 )
@@ -248,18 +250,32 @@ func (fleetStore) SaveListenerStatistics(context.Context, map[string][]amphora.L
 	return errors.New("not asked")
 }
 
+func report(r health.DistributorReport) string {
+	text, _ := json.Marshal(r)
+	return string(text)
+}
+
+// TestFleet counts whoever any witness speaks against: heartbeats, probes, a swap, being out of service.
 func TestFleet(t *testing.T) {
 	s := fleetStore{
 		subjects: []lb.Subject{
 			{ID: "a1", Kind: "amphora", LoadBalancers: []string{"lb1"}},
 			{ID: "a2", Kind: "amphora", LoadBalancers: []string{"lb1"}},
 			{ID: "a3", Kind: "amphora", LoadBalancers: []string{"lb2"}},
+			{ID: "a4", Kind: "amphora", LoadBalancers: []string{"lb2"}},
+			{ID: "a5", Kind: "amphora", LoadBalancers: []string{"lb2"}},
+			{ID: "a6", Kind: "amphora", LoadBalancers: []string{"lb2"}, OutOfService: true},
+			{ID: "a7", Kind: "amphora", LoadBalancers: []string{"lb2"}},
 			{ID: "d1", Kind: "distributor", LoadBalancers: []string{"lb1", "lb2"}},
 		},
-		health: []lb.InstanceHealth{{InstanceID: "a1", State: lb.HealthSilent}, {InstanceID: "a2", State: lb.HealthAlive}, {InstanceID: "d1", State: lb.HealthSilent}},
+		health: []lb.InstanceHealth{{InstanceID: "a1", State: lb.HealthSilent}, {InstanceID: "a2", State: lb.HealthAlive}, {
+			InstanceID: "d1", Kind: "distributor", State: lb.HealthSilent, Report: report(health.DistributorReport{LoadBalancers: map[string]health.LBReport{
+				"lb1": {Silent: []string{"a1", "a3"}}, "lb2": {Swaps: []distributor.Swap{{AmphoraID: "a4", StandbyID: "a5"}}},
+			}}),
+		}, {InstanceID: "d2", Kind: "distributor", Report: "of another version"}},
 	}
 	got, err := cluster.FleetOf(s)(t.Context())
-	if want := (cluster.Fleet{Clusters: 2, Amphorae: 3, Silent: 1}); err != nil || got != want {
+	if want := (cluster.Fleet{Clusters: 2, Amphorae: 7, Silent: 4}); err != nil || got != want {
 		t.Errorf("E24 counted %+v, %v, want %+v", got, err, want)
 	}
 	s.err = errors.New("database away")

@@ -77,11 +77,14 @@ type DistributorView struct {
 type Fleet struct {
 	Clusters int
 	Amphorae int
-	Silent   int
+	Silent   int // any witness speaks against them
 }
 
+// guards reports whether there are enough clusters for the guard: in fewer, half of all may well die at once.
+func (f Fleet) guards() bool { return f.Clusters > 2 }
+
 // suspicious reports whether so many amphorae are silent at once that the monitor is more likely to be wrong (E24).
-func (f Fleet) suspicious() bool { return f.Clusters > 2 && f.Silent*2 > f.Amphorae }
+func (f Fleet) suspicious() bool { return f.guards() && f.Silent*2 > f.Amphorae }
 
 // verdict is what the witnesses say of an amphora together.
 type verdict int

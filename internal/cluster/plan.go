@@ -17,6 +17,11 @@ const drainLook = 5 * time.Second
 // tidyLook is the same for a holder that stands on owner lists beside its position.
 const tidyLook = 30 * time.Second
 
+// countFor is how long the guard against mass failure waits for what is said of other amphorae before it lets one that
+// seems dead be deleted: distributors say at once what they see, and what they say has to be written. Nobody waits for a
+// deletion.
+const countFor = 2 * time.Second
+
 // MakePlan decides what to do next for the cluster of type "fixed": N positions and standby_size standbys. It is pure.
 // A plan changes either rows or reality; the actor runs it and asks again, until nothing is left to do.
 func MakePlan(spec Spec, ob Observed, now time.Time) (Plan, error) {

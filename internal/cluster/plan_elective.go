@@ -25,7 +25,7 @@ func (p *planner) removeDrained(d *drafting) error {
 		if reason == "" {
 			continue
 		}
-		if p.ob.Fleet.suspicious() && !p.ob.Amphorae[a.ID].Alive {
+		if p.heldBack(a) {
 			continue
 		}
 		d.steps = append(d.steps, Step{Act: Act{ActRemove, a.ID}, Reason: reason})

@@ -230,11 +230,11 @@ func (p *planner) dropDead(d *drafting) error {
 		switch {
 		case !a.OutOfService:
 			d.steps = append(d.steps, Step{Act: Act{ActOutOfService, a.ID}, Reason: "it does not serve any more"})
-		case p.verdicts[a.ID] == dead && p.ob.Fleet.suspicious() && !f.Gone:
+		case p.verdicts[a.ID] == dead && p.heldBack(a):
 			if a.StatusReason != held { // said once
 				d.steps = append(d.steps, Step{Act: Act{ActHoldBack, a.ID}, Reason: held})
 			}
-			p.lookAt(p.now.Add(p.spec.SuspectAfter))
+		case !p.counted(a):
 		default:
 			d.steps = append(d.steps, Step{Act: Act{ActRemove, a.ID}, Reason: "dead: " + cmp.Or(a.StatusReason, "two witnesses")})
 		}
@@ -302,16 +302,45 @@ func (p *planner) removeUnnamed(d *drafting) {
 		if d != nil && (d.taken[a.ID] || names(d.table, a.ID)) || !a.OutOfService || going(a) || p.named(a.ID) {
 			continue
 		}
-		if p.ob.Fleet.suspicious() && !p.ob.Amphorae[a.ID].Alive && !p.ob.Amphorae[a.ID].Gone {
-			continue // held back, and said so
+		if p.heldBack(a) {
+			continue
 		}
 		// One that had a position and may live, though the distributor does not reach it, gets the time of a suspect.
 		if until := a.DrainingSince.Add(p.spec.SuspectAfter); !a.DrainingSince.IsZero() && until.After(p.now) {
 			p.lookAt(until)
 			continue
 		}
+		if !p.counted(a) {
+			continue
+		}
 		p.row(Step{Act: Act{ActRemove, a.ID}, Reason: cmp.Or(a.StatusReason, "out of service")})
 	}
+}
+
+// heldBack reports whether the guard forbids to delete an amphora now, because nobody answers for it and so many are silent;
+// it has the cluster looked at again.
+func (p *planner) heldBack(a lb.Amphora) bool {
+	f := p.ob.Amphorae[a.ID]
+	if !p.ob.Fleet.suspicious() || f.Reachable || f.Gone {
+		return false
+	}
+	p.lookAt(p.now.Add(p.spec.SuspectAfter))
+	return true
+}
+
+// counted reports whether the guard has had the time to count who else fell silent with an amphora that is to be deleted
+// because it seems dead.
+func (p *planner) counted(a lb.Amphora) bool {
+	f := p.ob.Amphorae[a.ID]
+	if !p.ob.Fleet.guards() || f.Reachable || f.Gone {
+		return true
+	}
+	until := f.SuspectSince.Add(countFor)
+	if f.SuspectSince.IsZero() || !until.After(p.now) {
+		return true
+	}
+	p.lookAt(until)
+	return false
 }
 
 // holderAt names the holder of a position, "" when it is vacant or does not exist.

@@ -96,6 +96,7 @@ type Subject struct {
 	Kind          string // "amphora" or "distributor"
 	HeartbeatKey  string
 	LoadBalancers []string // an amphora's one; a distributor's many
+	OutOfService  bool     // an amphora that was taken out of service, and is not DELETED yet
 }
 
 // InstanceHealth is what the health role knows of an amphora or distributor; written when it changes, LastSeen coarsely.

@@ -19,7 +19,7 @@ func (s *Store) Subjects(ctx context.Context) (subjects []lb.Subject, err error)
 			return err
 		}
 		for _, a := range amphorae {
-			subjects = append(subjects, lb.Subject{ID: a.ID, Kind: "amphora", HeartbeatKey: a.HeartbeatKey, LoadBalancers: []string{a.LoadBalancerID}})
+			subjects = append(subjects, lb.Subject{ID: a.ID, Kind: "amphora", HeartbeatKey: a.HeartbeatKey, LoadBalancers: []string{a.LoadBalancerID}, OutOfService: a.OutOfService})
 		}
 		var distributors []struct {
 			bun.BaseModel `bun:"table:distributor,alias:o"`

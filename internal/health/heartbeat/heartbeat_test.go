@@ -156,6 +156,31 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+func TestGuardForgetsNoBoot(t *testing.T) {
+	var g heartbeat.Guard
+	accepts := func(boot int, seq uint64) bool {
+		return g.Accept(heartbeat.Beat{BootID: fmt.Sprint("boot ", boot), Seq: seq})
+	}
+	last := 0
+	for accepts(last, 1) {
+		if last++; last > 1<<20 {
+			t.Fatal("there is no end of boot ids that are remembered")
+		}
+	}
+	last--
+	if last < 1000 {
+		t.Errorf("only %d boots are taken from one instance", last)
+	}
+	for _, boot := range []int{0, last / 2, last - 1, last + 1} {
+		if accepts(boot, 100) {
+			t.Errorf("boot %d accepted after %d", boot, last)
+		}
+	}
+	if !accepts(last, 2) {
+		t.Error("a replay retired the boot that lives")
+	}
+}
+
 func TestSender(t *testing.T) {
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
