@@ -39,6 +39,7 @@ loadbalancer
   flavor_id                   uuid                 C
   availability_zone           text(255)            C   absent
   tags                        texts(255)           CU  =["t"]
+  amphora_address_pool        texts(64)            C   grammar
 
 additional_vip
   subnet_id                   uuid                 C!

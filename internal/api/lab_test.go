@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,6 +35,7 @@ type lab struct {
 	store   *store.Store
 	handler http.Handler
 	deps    api.Deps
+	header  []string // of every request
 }
 
 // rows makes and removes networks in the database alone, where the bridge driver would make devices too.
@@ -59,7 +61,7 @@ func newLab(t testing.TB, who identity.Authenticator, settings ...api.Settings) 
 		ID: subnetID, NetworkID: netID, Name: "web", CIDR: "198.18.10.0/24", GatewayIP: "198.18.10.1",
 		AllocationStart: "198.18.10.2", AllocationEnd: "198.18.10.254",
 	}
-	n := network.Network{ID: netID, Name: "web", ProjectID: "default", MTU: 1500, Subnets: []network.Subnet{subnet}}
+	n := network.Network{ID: netID, Name: "web", ProjectID: "default", Shared: true, MTU: 1500, Subnets: []network.Subnet{subnet}}
 	if _, err := (rows{s}).CreateNetwork(t.Context(), n); err != nil {
 		t.Fatal(err)
 	}
@@ -133,6 +135,7 @@ func (l *lab) do(method, path, body string, header ...string) answer {
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
+	header = append(slices.Clone(l.header), header...)
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}

@@ -122,6 +122,9 @@ func (s *server) createLoadBalancer(ctx context.Context, c *call) (any, error) {
 	}
 	// The whole tree is found valid before the VIP's port, the first trace of it, is made.
 	l.VIPAddress, l.VIPSubnetID, l.VIPNetworkID, l.VIPPortID, l.VIPPortOwned = vip.Address, vip.SubnetID, vip.NetworkID, vip.ID, vip.owned
+	if l.AmphoraPool, err = s.amphoraPool(ctx, in.AmphoraAddressPool); err != nil {
+		return nil, err
+	}
 	tree, err := s.newTree(ctx, l, in)
 	if err != nil {
 		return nil, err

@@ -96,8 +96,13 @@ func (s *server) tenantSubnet(ctx context.Context, id string) (network.Subnet, e
 		return subnet, badReference(err)
 	}
 	nets, err := s.Operator.Networks(ctx)
-	if err == nil && !slices.ContainsFunc(nets, func(n network.Network) bool { return n.ID == subnet.NetworkID }) {
+	if err == nil && !slices.ContainsFunc(nets, func(n network.Network) bool { return n.ID == subnet.NetworkID && usable(ctx, n) }) {
 		err = lb.Faultf(lb.KindInvalid, "Subnet %s not found.", id)
 	}
 	return subnet, err
+}
+
+// usable reports whether the caller may put something on the network: their own, a shared one, or one of nobody.
+func usable(ctx context.Context, n network.Network) bool {
+	return n.Shared || n.ProjectID == "" || principal(ctx).Writes(n.ProjectID)
 }

@@ -57,7 +57,9 @@ type Networks interface {
 	Network(ctx context.Context, id string) (network.Network, error)
 	EnsurePort(ctx context.Context, spec network.PortSpec) (network.Port, error)
 	Port(ctx context.Context, id string) (network.Port, error)
-	DeletePort(ctx context.Context, id string) error
+	// ClaimPort gives a tenant's port to a load balancer; ReleasePort ends what a port was made or claimed for.
+	ClaimPort(ctx context.Context, id, ownerID string) (network.Port, error)
+	ReleasePort(ctx context.Context, id string) error
 }
 
 // NetworkOperator makes and removes networks, where the driver has networks of its own (bridge). It checks what it is

@@ -66,6 +66,7 @@ func loadBalancerFields(l lb.LoadBalancer) wire.LoadBalancerFields {
 		Description: l.Description,
 		VIPAddress:  l.VIPAddress, VIPPortID: l.VIPPortID, VIPSubnetID: l.VIPSubnetID, VIPNetworkID: l.VIPNetworkID,
 		VIPVnicType: "normal", VIPSgIDs: []string{}, AdditionalVIPs: []json.RawMessage{}, Provider: provider,
+		AmphoraAddressPool: l.AmphoraPool,
 	}
 }
 

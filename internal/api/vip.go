@@ -67,10 +67,10 @@ func (s *server) vipOfPort(ctx context.Context, want vip, portID string) (vip, e
 		return want, err
 	}
 	switch {
-	case p.OwnerID != "":
+	case p.ProjectID != "" && !principal(ctx).Writes(p.ProjectID):
+		return want, lb.Faultf(lb.KindNotFound, "Port %s not found.", portID)
+	case p.Purpose != network.PurposeTenant || p.Namespace != "":
 		return want, lb.Faultf(lb.KindConflict, "VIP port %s is already used by '%s'. Please use another port.", portID, p.OwnerID)
-	case p.Purpose != network.PurposeVIP && p.Purpose != "":
-		return want, lb.Unsupported("vip_port_id of a port made for %s", p.Purpose)
 	case want.NetworkID != "" && want.NetworkID != p.NetworkID:
 		return want, lb.Invalidf("Port %s is not on network %s.", portID, want.NetworkID)
 	case want.SubnetID != "" && want.SubnetID != p.SubnetID:
@@ -88,6 +88,9 @@ func (s *server) vipOfPort(ctx context.Context, want vip, portID string) (vip, e
 // vipOfNetwork picks the subnet that has the address; without an address the driver picks one with room.
 func (s *server) vipOfNetwork(ctx context.Context, v *vip) error {
 	n, err := s.Networks.Network(ctx, v.NetworkID)
+	if err == nil && !usable(ctx, n) {
+		err = lb.Faultf(lb.KindNotFound, "Network %s not found.", v.NetworkID)
+	}
 	if err != nil {
 		return err
 	}
@@ -124,7 +127,11 @@ func (s *server) checkVIP(address string, subnet network.Subnet) error {
 // plant makes the VIP's port and writes the tree and its cluster; the port goes again when that fails.
 func (s *server) plant(ctx context.Context, t *lb.Tree, v vip) error {
 	l := &t.LoadBalancer
-	if v.owned {
+	if !v.owned {
+		if _, err := s.Networks.ClaimPort(ctx, v.ID, l.ID); err != nil {
+			return badReference(err)
+		}
+	} else {
 		port, err := s.Networks.EnsurePort(ctx, network.PortSpec{
 			ID: v.ID, NetworkID: v.NetworkID, SubnetID: v.SubnetID, Address: v.Address,
 			Purpose: network.PurposeVIP, OwnerID: l.ID, ProjectID: l.ProjectID,
@@ -139,12 +146,12 @@ func (s *server) plant(ctx context.Context, t *lb.Tree, v vip) error {
 	if err == nil {
 		err = s.Store.CreateTree(ctx, *t, s.newCluster(*l, hex.EncodeToString(key)))
 	}
-	if err == nil || !v.owned {
-		return err
+	if err == nil {
+		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if gone := s.Networks.DeletePort(ctx, v.ID); gone != nil {
+	if gone := s.Networks.ReleasePort(ctx, v.ID); gone != nil {
 		s.Log.ErrorContext(ctx, "port of a rejected load balancer left behind", "port_id", v.ID, "lb_id", l.ID, "error", gone)
 	}
 	return err

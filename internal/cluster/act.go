@@ -194,10 +194,11 @@ func (r *run) build(ctx context.Context, state lb.ClusterState, amp lb.Amphora) 
 	crashpoint.At("acm.build.management-port")
 	front, err := r.Network.EnsurePort(ctx, network.PortSpec{
 		ID: PortID(amp.ID, network.PurposeFrontEnd), NetworkID: l.VIPNetworkID, SubnetID: l.VIPSubnetID,
-		Purpose: network.PurposeFrontEnd, OwnerID: amp.ID, ProjectID: l.ProjectID,
+		Purpose: network.PurposeFrontEnd, OwnerID: amp.ID, ProjectID: l.ProjectID, Pool: l.AmphoraPool,
 	})
 	if err != nil {
-		return nil, err
+		text := "front-end port: " + err.Error()
+		return func(now *lb.ClusterState) []lb.Event { return reason(now, amp.ID, text) }, err
 	}
 	crashpoint.At("acm.build.front-end-port")
 	spec, notAfter, err := instance(r.Deps, cert.RoleAmphora, amp.ID, amp.HeartbeatKey, management)

@@ -189,7 +189,7 @@ func (r *Role) removePort(ctx context.Context, p network.Port) error {
 	crashpoint.At("housekeeping.remove-port.before")
 	ctx, cancel := context.WithTimeout(ctx, r.CallTimeout)
 	defer cancel()
-	if err := r.Network.DeletePort(ctx, p.ID); err != nil {
+	if err := r.Network.ReleasePort(ctx, p.ID); err != nil { // a tenant's own port stays theirs
 		return fmt.Errorf("delete orphan port %s: %w", p.ID, err)
 	}
 	crashpoint.At("housekeeping.remove-port.acted")

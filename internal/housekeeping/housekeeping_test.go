@@ -70,6 +70,8 @@ func (p ports) DeletePort(_ context.Context, id string) error {
 	return nil
 }
 
+func (p ports) ReleasePort(ctx context.Context, id string) error { return p.DeletePort(ctx, id) }
+
 func TestSweep(t *testing.T) {
 	port := func(id string, purpose network.Purpose, owner string) network.Port {
 		return network.Port{ID: id, Purpose: purpose, OwnerID: owner}

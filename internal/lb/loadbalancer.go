@@ -18,9 +18,11 @@ type LoadBalancer struct {
 	VIPSubnetID        string             `bun:"vip_subnet_id"`
 	VIPNetworkID       string             `bun:"vip_network_id"`
 	VIPPortOwned       bool               `bun:"vip_port_owned"` // we made the port, so we delete it
-	Tags               []string           `bun:"tags,type:text"` // JSON text
-	CreatedAt          time.Time          `bun:"created_at"`
-	UpdatedAt          time.Time          `bun:"updated_at,nullzero"`
+	// AmphoraPool are the ranges that amphorae's own addresses come from; JSON text.
+	AmphoraPool []string  `bun:"amphora_pool,type:text"`
+	Tags        []string  `bun:"tags,type:text"` // JSON text
+	CreatedAt   time.Time `bun:"created_at"`
+	UpdatedAt   time.Time `bun:"updated_at,nullzero"`
 
 	// Revision is the number of the desired configuration; every accepted write raises it.
 	Revision int64 `bun:"revision"`

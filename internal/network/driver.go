@@ -16,6 +16,11 @@ type Network struct {
 	MTU       int       `bun:"mtu" json:"mtu"`
 	CreatedAt time.Time `bun:"created_at" json:"created_at"`
 	Subnets   []Subnet  `bun:"-" json:"subnets"`
+
+	Description string `bun:"description" json:"description"`
+	Shared      bool   `bun:"shared" json:"shared"`     // every project may use it
+	External    bool   `bun:"external" json:"external"` // its addresses are for floating IPs
+	Isolated    bool   `bun:"isolated" json:"isolated"` // no route of the host leads into it
 }
 
 // Subnet is an address range of a network.
@@ -28,6 +33,12 @@ type Subnet struct {
 	// AllocationStart and AllocationEnd bound the addresses given out, inclusive.
 	AllocationStart string `bun:"allocation_start" json:"allocation_start"`
 	AllocationEnd   string `bun:"allocation_end" json:"allocation_end"`
+
+	Description string `bun:"description" json:"description"`
+	NoDHCP      bool   `bun:"no_dhcp" json:"no_dhcp"` // a machine that is plugged in configures itself
+	// AmphoraPool are the ranges (ParseRange) that amphorae's own addresses come from, and no others that are not asked for;
+	// empty: amphorae take what everybody takes.
+	AmphoraPool []string `bun:"amphora_pool,type:text" json:"amphora_pool"`
 }
 
 // Purpose says what a port is for; the driver secures ports by it (what networks let through).
@@ -39,7 +50,8 @@ const (
 	PurposeFrontEnd   Purpose = "front-end"  // an amphora's own address beside the VIP
 	PurposeBackEnd    Purpose = "back-end"   // an amphora towards members
 	PurposeManagement Purpose = "management" // an agent
-	PurposeTenant     Purpose = "tenant"     // a tenant's own machine (demo members, clients)
+	PurposeTenant     Purpose = "tenant"     // a tenant's own machine (demo members, clients), or of no use yet
+	PurposeFloating   Purpose = "floating"   // holds a floating IP's address; never plugged in
 )
 
 // PortSpec is a desired port.
@@ -51,10 +63,16 @@ type PortSpec struct {
 	Purpose   Purpose
 	OwnerID   string // load balancer, amphora or distributor
 	ProjectID string
-	// Of PurposeTenant only: a name for people, and where to plug it in.
-	Name      string
-	Namespace string // network namespace by its name in /run/netns; "" plugs nothing in
-	Interface string // of the device inside
+	// Pool are ranges that an address of PurposeFrontEnd or PurposeBackEnd is taken from, where they lie in the subnet; they
+	// go before the subnet's own AmphoraPool.
+	Pool []string
+	// Of PurposeTenant only: texts for people, and where to plug it in.
+	Name        string
+	Description string
+	DeviceID    string
+	DeviceOwner string
+	Namespace   string // network namespace by its name in /run/netns; "" plugs nothing in
+	Interface   string // of the device inside
 }
 
 // Port is a port that exists.
@@ -74,6 +92,11 @@ type Port struct {
 	Namespace string  `bun:"namespace" json:"namespace"`
 	Interface string  `bun:"interface" json:"interface"`
 	Plugged   bool    `bun:"-" json:"-"` // of a tenant port: its device is there
+
+	Description string `bun:"description" json:"description"`
+	DeviceID    string `bun:"device_id" json:"device_id"`
+	DeviceOwner string `bun:"device_owner" json:"device_owner"`
+	TenantMade  bool   `bun:"tenant_made" json:"tenant_made"` // a VIP's port that outlives its load balancer
 }
 
 // Driver gives networks, subnets and ports. Errors about what the caller asked for are *lb.Fault.
@@ -87,6 +110,12 @@ type Driver interface {
 	Port(ctx context.Context, id string) (Port, error)
 	// DeletePort removes port and address; deleting what is not there is no error.
 	DeletePort(ctx context.Context, id string) error
+	// ClaimPort gives a port of no use yet to a load balancer, as its VIP's port; one that serves somebody else is a
+	// conflict. Claiming again changes nothing.
+	ClaimPort(ctx context.Context, id, ownerID string) (Port, error)
+	// ReleasePort ends what a port was made or claimed for: a claimed one is unplugged and of no use again, any other one is
+	// deleted. Releasing what is not there is no error.
+	ReleasePort(ctx context.Context, id string) error
 	// Ports lists the ports we own with this owner ("" for all), for cleaning up.
 	Ports(ctx context.Context, ownerID string) ([]Port, error)
 }

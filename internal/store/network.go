@@ -198,42 +198,46 @@ func (tx *transaction) unused(ctx context.Context, kind, column, id string) erro
 // InsertPort returns the port with p.ID if there is one, else inserts it where choose says.
 func (s *Store) InsertPort(ctx context.Context, p network.Port, choose func(taken map[string]bool) (subnetID, address string, err error)) (port network.Port, err error) {
 	err = s.write(ctx, "insert port "+p.ID, func(ctx context.Context, tx *transaction) error {
-		if port, err = readPort(ctx, tx, p.ID); err == nil || lb.KindOf(err) != lb.KindNotFound {
-			return err
-		}
-		if _, err := readNetwork(ctx, tx, p.NetworkID, true); err != nil {
-			return err
-		}
-		// Again, now that nobody else inserts on this network.
-		if port, err = readPort(ctx, tx, p.ID); err == nil || lb.KindOf(err) != lb.KindNotFound {
-			return err
-		}
-		var addresses []string
-		err := tx.NewSelect().Model((*portRow)(nil)).Column("o.ip_address").Where("o.network_id = ?", p.NetworkID).Scan(ctx, &addresses)
-		if err != nil {
-			return err
-		}
-		taken := make(map[string]bool, len(addresses))
-		for _, a := range addresses {
-			taken[a] = true
-		}
-		row := &portRow{Port: p}
-		if row.SubnetID, row.Address, err = choose(taken); err != nil {
-			return err
-		}
-		if taken[row.Address] {
-			return lb.Faultf(lb.KindConflict, "IP address %s is already in use on network %s.", row.Address, p.NetworkID)
-		}
-		if _, err := tx.NewInsert().Model(row).Exec(ctx); err != nil {
-			return err
-		}
-		port, err = readPort(ctx, tx, p.ID)
+		port, err = tx.insertPort(ctx, p, choose)
 		return err
 	})
 	if err != nil {
 		return network.Port{}, err
 	}
 	return port, nil
+}
+
+func (tx *transaction) insertPort(ctx context.Context, p network.Port, choose func(taken map[string]bool) (subnetID, address string, err error)) (network.Port, error) {
+	if port, err := readPort(ctx, tx, p.ID); err == nil || lb.KindOf(err) != lb.KindNotFound {
+		return port, err
+	}
+	if _, err := readNetwork(ctx, tx, p.NetworkID, true); err != nil {
+		return network.Port{}, err
+	}
+	// Again, now that nobody else inserts on this network.
+	if port, err := readPort(ctx, tx, p.ID); err == nil || lb.KindOf(err) != lb.KindNotFound {
+		return port, err
+	}
+	var addresses []string
+	err := tx.NewSelect().Model((*portRow)(nil)).Column("o.ip_address").Where("o.network_id = ?", p.NetworkID).Scan(ctx, &addresses)
+	if err != nil {
+		return network.Port{}, err
+	}
+	taken := make(map[string]bool, len(addresses))
+	for _, a := range addresses {
+		taken[a] = true
+	}
+	row := &portRow{Port: p}
+	if row.SubnetID, row.Address, err = choose(taken); err != nil {
+		return network.Port{}, err
+	}
+	if taken[row.Address] {
+		return network.Port{}, lb.Faultf(lb.KindConflict, "IP address %s is already in use on network %s.", row.Address, p.NetworkID)
+	}
+	if _, err := tx.NewInsert().Model(row).Exec(ctx); err != nil {
+		return network.Port{}, err
+	}
+	return readPort(ctx, tx, p.ID)
 }
 
 // fullPort is a port with what the API and the drivers also want to know of its subnet and network.
@@ -297,10 +301,14 @@ func (s *Store) Ports(ctx context.Context, ownerID string) ([]network.Port, erro
 	return ports, nil
 }
 
-// DeletePort removes a port; one that is gone is no error.
+// DeletePort removes a port; one that is gone is no error. A floating IP that stood for it stands for nothing then.
 func (s *Store) DeletePort(ctx context.Context, id string) error {
 	return s.write(ctx, "delete port "+id, func(ctx context.Context, tx *transaction) error {
-		_, err := tx.NewDelete().Model((*portRow)(nil)).Where("id = ?", id).Exec(ctx)
+		_, err := tx.NewUpdate().Model((*floatingIPRow)(nil)).Set("port_id = NULL").Set("updated_at = ?", tx.now).Where("port_id = ?", id).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = tx.NewDelete().Model((*portRow)(nil)).Where("id = ?", id).Exec(ctx)
 		return err
 	})
 }

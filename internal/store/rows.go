@@ -65,6 +65,14 @@ type (
 		bun.BaseModel `bun:"table:port,alias:o"`
 		network.Port
 	}
+	floatingIPRow struct {
+		bun.BaseModel `bun:"table:floating_ip,alias:o"`
+		network.FloatingIP
+	}
+	securityGroupRow struct {
+		bun.BaseModel `bun:"table:security_group,alias:o"`
+		network.SecurityGroup
+	}
 	listenerStatisticsRow struct {
 		bun.BaseModel     `bun:"table:listener_statistics,alias:o"`
 		ListenerID        string `bun:"listener_id,pk"`

@@ -110,6 +110,20 @@ CREATE TABLE event (
 
 CREATE INDEX event_load_balancer ON event USING btree (load_balancer_id, id);
 
+CREATE TABLE floating_ip (
+    id text NOT NULL,
+    project_id text NOT NULL,
+    description text NOT NULL,
+    port_id text,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT floating_ip_pkey PRIMARY KEY (id),
+    CONSTRAINT floating_ip_id_fkey FOREIGN KEY (id) REFERENCES port(id),
+    CONSTRAINT floating_ip_port_id_fkey FOREIGN KEY (port_id) REFERENCES port(id)
+);
+
+CREATE UNIQUE INDEX floating_ip_port ON floating_ip USING btree (port_id);
+
 CREATE TABLE health_monitor (
     id text NOT NULL,
     pool_id text NOT NULL,
@@ -244,6 +258,7 @@ CREATE TABLE load_balancer (
     revision bigint NOT NULL,
     epoch bigint NOT NULL,
     pending_since timestamp with time zone,
+    amphora_pool text,
     CONSTRAINT load_balancer_pkey PRIMARY KEY (id),
     CONSTRAINT load_balancer_epoch_check CHECK ((epoch >= 0)),
     CONSTRAINT load_balancer_provisioning_status_check CHECK ((provisioning_status = ANY (ARRAY['ACTIVE'::text, 'PENDING_CREATE'::text, 'PENDING_UPDATE'::text, 'PENDING_DELETE'::text, 'ERROR'::text, 'DELETED'::text]))),
@@ -294,6 +309,10 @@ CREATE TABLE network (
     project_id text NOT NULL,
     mtu bigint NOT NULL,
     created_at timestamp with time zone NOT NULL,
+    description text NOT NULL DEFAULT ''::text,
+    shared boolean NOT NULL DEFAULT false,
+    external boolean NOT NULL DEFAULT false,
+    isolated boolean NOT NULL DEFAULT false,
     CONSTRAINT network_pkey PRIMARY KEY (id)
 );
 
@@ -344,6 +363,10 @@ CREATE TABLE port (
     name text NOT NULL DEFAULT ''::text,
     namespace text NOT NULL DEFAULT ''::text,
     interface text NOT NULL DEFAULT ''::text,
+    description text NOT NULL DEFAULT ''::text,
+    device_id text NOT NULL DEFAULT ''::text,
+    device_owner text NOT NULL DEFAULT ''::text,
+    tenant_made boolean NOT NULL DEFAULT false,
     CONSTRAINT port_pkey PRIMARY KEY (id),
     CONSTRAINT port_mac_address_key UNIQUE (mac_address),
     CONSTRAINT port_network_id_fkey FOREIGN KEY (network_id) REFERENCES network(id),
@@ -407,6 +430,18 @@ CREATE TABLE secret_container (
 
 CREATE INDEX secret_container_project ON secret_container USING btree (project_id, created_at, id);
 
+CREATE TABLE security_group (
+    id text NOT NULL,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT security_group_pkey PRIMARY KEY (id)
+);
+
+CREATE INDEX security_group_project ON security_group USING btree (project_id);
+
 CREATE TABLE subnet (
     id text NOT NULL,
     network_id text NOT NULL,
@@ -415,6 +450,9 @@ CREATE TABLE subnet (
     gateway_ip text,
     allocation_start text NOT NULL,
     allocation_end text NOT NULL,
+    description text NOT NULL DEFAULT ''::text,
+    no_dhcp boolean NOT NULL DEFAULT false,
+    amphora_pool text,
     CONSTRAINT subnet_pkey PRIMARY KEY (id),
     CONSTRAINT subnet_network_id_fkey FOREIGN KEY (network_id) REFERENCES network(id)
 );

@@ -93,6 +93,17 @@ CREATE TABLE event (
 
 CREATE INDEX event_load_balancer ON event (load_balancer_id, id);
 
+CREATE TABLE floating_ip (
+    id TEXT PRIMARY KEY REFERENCES port (id),
+    project_id TEXT NOT NULL,
+    description TEXT NOT NULL,
+    port_id TEXT REFERENCES port (id),
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP NOT NULL
+);
+
+CREATE UNIQUE INDEX floating_ip_port ON floating_ip (port_id);
+
 CREATE TABLE health_monitor (
     id TEXT PRIMARY KEY,
     pool_id TEXT NOT NULL UNIQUE REFERENCES pool (id),
@@ -199,7 +210,7 @@ CREATE TABLE load_balancer (
     revision INTEGER NOT NULL CHECK (revision >= 1),
     epoch INTEGER NOT NULL CHECK (epoch >= 0),
     pending_since TIMESTAMP
-);
+, amphora_pool TEXT);
 
 CREATE INDEX load_balancer_created ON load_balancer (created_at, id);
 
@@ -239,7 +250,7 @@ CREATE TABLE network (
     project_id TEXT NOT NULL,
     mtu INTEGER NOT NULL,
     created_at TIMESTAMP NOT NULL
-);
+, description TEXT NOT NULL DEFAULT '', shared BOOLEAN NOT NULL DEFAULT FALSE, external BOOLEAN NOT NULL DEFAULT FALSE, isolated BOOLEAN NOT NULL DEFAULT FALSE);
 
 CREATE TABLE pool (
     id TEXT PRIMARY KEY,
@@ -274,7 +285,7 @@ CREATE TABLE port (
     ip_address TEXT NOT NULL,
     purpose TEXT NOT NULL,
     owner_id TEXT NOT NULL,
-    project_id TEXT NOT NULL, name TEXT NOT NULL DEFAULT '', namespace TEXT NOT NULL DEFAULT '', interface TEXT NOT NULL DEFAULT '',
+    project_id TEXT NOT NULL, name TEXT NOT NULL DEFAULT '', namespace TEXT NOT NULL DEFAULT '', interface TEXT NOT NULL DEFAULT '', description TEXT NOT NULL DEFAULT '', device_id TEXT NOT NULL DEFAULT '', device_owner TEXT NOT NULL DEFAULT '', tenant_made BOOLEAN NOT NULL DEFAULT FALSE,
     UNIQUE (network_id, ip_address)
 );
 
@@ -324,6 +335,17 @@ CREATE TABLE secret_container (
 
 CREATE INDEX secret_container_project ON secret_container (project_id, created_at, id);
 
+CREATE TABLE security_group (
+    id TEXT PRIMARY KEY,
+    project_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    updated_at TIMESTAMP NOT NULL
+);
+
+CREATE INDEX security_group_project ON security_group (project_id);
+
 CREATE TABLE subnet (
     id TEXT PRIMARY KEY,
     network_id TEXT NOT NULL REFERENCES network (id),
@@ -332,7 +354,7 @@ CREATE TABLE subnet (
     gateway_ip TEXT,
     allocation_start TEXT NOT NULL,
     allocation_end TEXT NOT NULL
-);
+, description TEXT NOT NULL DEFAULT '', no_dhcp BOOLEAN NOT NULL DEFAULT FALSE, amphora_pool TEXT);
 
 CREATE INDEX subnet_network ON subnet (network_id);
 

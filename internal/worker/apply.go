@@ -290,7 +290,7 @@ func (r *run) ensurePorts(ctx context.Context, a lb.Amphora, subnets []network.S
 		crash(stepPorts, crashpoint.Before)
 		port, err := r.Network.EnsurePort(ctx, network.PortSpec{
 			ID: BackEndPortID(a.ID, subnet.ID), NetworkID: subnet.NetworkID, SubnetID: subnet.ID, Purpose: network.PurposeBackEnd,
-			OwnerID: a.ID, ProjectID: r.tree.LoadBalancer.ProjectID,
+			OwnerID: a.ID, ProjectID: r.tree.LoadBalancer.ProjectID, Pool: r.tree.LoadBalancer.AmphoraPool,
 		})
 		if err != nil {
 			return front, nil, fmt.Errorf("back-end port of amphora %s: %w", a.ID, err)

@@ -179,6 +179,11 @@ func (d *faultyNetwork) DeletePort(ctx context.Context, id string) error {
 	return err
 }
 
+func (d *faultyNetwork) ReleasePort(ctx context.Context, id string) error {
+	_, err := through(ctx, d.f, "network.ReleasePort", func() (none, error) { return none{}, d.netw.ReleasePort(ctx, id) })
+	return err
+}
+
 func (d *faultyNetwork) Ports(ctx context.Context, owner string) ([]network.Port, error) {
 	return through(ctx, d.f, "network.Ports", func() ([]network.Port, error) { return d.netw.Ports(ctx, owner) })
 }

@@ -70,7 +70,7 @@ func newLab(t *testing.T) *lab {
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(t.Output(), nil))
 	}
-	amps, comp, nets, rows := &faultyAmphorae{&l.faults, l}, &faultyCompute{&l.faults, computer{l}}, &faultyNetwork{&l.faults, netw{l}}, timedStore{l.Store, t}
+	amps, comp, nets, rows := &faultyAmphorae{&l.faults, l}, &faultyCompute{&l.faults, computer{l}}, &faultyNetwork{&l.faults, netw{l: l}}, timedStore{l.Store, t}
 	l.faults.t = t
 	deps := cluster.Deps{
 		Store: rows, Amphorae: amps, Distributors: &faultyDistributors{&l.faults, dist{l}}, Compute: comp, Network: nets, Issuer: issuer{},
@@ -344,7 +344,10 @@ func (c computer) BuildBudget() time.Duration {
 	return c.l.budget
 }
 
-type netw struct{ l *lab }
+type netw struct {
+	network.Driver // what nobody here asks for
+	l              *lab
+}
 
 func (n netw) Probe(context.Context) error { return nil }
 func (n netw) Subnet(_ context.Context, id string) (network.Subnet, error) {
@@ -392,6 +395,8 @@ func (n netw) Port(_ context.Context, id string) (network.Port, error) {
 	}
 	return network.Port{}, lb.Faultf(lb.KindNotFound, "Port %s not found.", id)
 }
+
+func (n netw) ReleasePort(ctx context.Context, id string) error { return n.DeletePort(ctx, id) }
 
 func (n netw) DeletePort(_ context.Context, id string) error {
 	n.l.mu.Lock()

@@ -326,11 +326,11 @@ func (r *run) remove(ctx context.Context) (time.Duration, error) {
 		return waitLook, err
 	}
 	crash(stepFinish, crashpoint.Before)
-	if l.VIPPortOwned && l.VIPPortID != "" {
+	if l.VIPPortID != "" {
 		portCtx, cancel := context.WithTimeout(ctx, r.PortTimeout)
 		defer cancel()
-		if err := r.Network.DeletePort(portCtx, l.VIPPortID); err != nil {
-			return 0, fmt.Errorf("delete port of the VIP: %w", err)
+		if err := r.Network.ReleasePort(portCtx, l.VIPPortID); err != nil {
+			return 0, fmt.Errorf("release port of the VIP: %w", err)
 		}
 	}
 	crash(stepFinish, crashpoint.Acted)

@@ -43,6 +43,8 @@ type LoadBalancerFields struct {
 	Provider         string            `json:"provider"`
 	FlavorID         *string           `json:"flavor_id"`
 	AvailabilityZone *string           `json:"availability_zone"`
+	// AmphoraAddressPool is an extension, there when it was given.
+	AmphoraAddressPool []string `json:"amphora_address_pool,omitempty"`
 }
 
 // LoadBalancer is a load balancer with its children by id.

@@ -20,6 +20,8 @@ type LoadBalancerCreate struct {
 	FlavorID         Opt[string]           `json:"flavor_id,omitzero" format:"uuid"`
 	AvailabilityZone Opt[string]           `json:"availability_zone,omitzero" maxLength:"255"`
 	Tags             Opt[[]string]         `json:"tags,omitzero" itemsMaxLength:"255"`
+	// AmphoraAddressPool is an extension: ranges that amphorae's own addresses come from.
+	AmphoraAddressPool Opt[[]string] `json:"amphora_address_pool,omitzero" itemsMaxLength:"64"`
 }
 
 // AdditionalVIP is one more VIP of a load balancer.

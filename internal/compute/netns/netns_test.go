@@ -26,7 +26,7 @@ import (
 	"colonnade/internal/linuxnet"
 	"colonnade/internal/network"
 	"colonnade/internal/network/bridge"
-	"colonnade/internal/network/networktest"
+	"colonnade/internal/store/storetest"
 	"colonnade/internal/testenv"
 	"colonnade/internal/testenv/snapshot"
 )
@@ -73,7 +73,7 @@ func newLab(t testing.TB) lab {
 	dir := filepath.Join(t.TempDir(), "link")
 	must(t, os.Symlink(real, dir))
 	prefix := bridge.PrefixFor(dir)
-	b, err := bridge.New(bridge.Config{Prefix: prefix, StateDir: dir, Store: networktest.NewMemory()})
+	b, err := bridge.New(bridge.Config{Prefix: prefix, StateDir: dir, Store: storetest.Open(t, storetest.File(t))})
 	must(t, err)
 	must(t, b.Ensure(ctxFor(t)))
 	n, err := b.CreateNetwork(ctxFor(t), network.Network{Subnets: []network.Subnet{{CIDR: "198.18.1.0/24"}}})

@@ -3,6 +3,7 @@ package bridge
 import (
 	"net/netip"
 	"slices"
+	"strings"
 
 	"colonnade/internal/lb"
 	"colonnade/internal/network"
@@ -29,7 +30,7 @@ func completeSubnet(s network.Subnet) (network.Subnet, error) {
 	case cidr.Addr().IsLoopback() || cidr.Addr().IsMulticast() || cidr.Addr().IsUnspecified() || cidr.Addr().IsLinkLocalUnicast():
 		return invalid("cidr %s is reserved", s.CIDR)
 	}
-	first, last := cidr.Addr().Next(), broadcast(cidr).Prev()
+	first, last := cidr.Addr().Next(), network.LastOf(cidr).Prev()
 
 	switch s.GatewayIP {
 	case NoGateway:
@@ -54,7 +55,7 @@ func completeSubnet(s network.Subnet) (network.Subnet, error) {
 			last = last.Prev()
 		}
 		s.AllocationStart, s.AllocationEnd = first.String(), last.String()
-		return s, nil
+		return s, checkAmphoraPool(s)
 	}
 	start, err1 := netip.ParseAddr(s.AllocationStart)
 	end, err2 := netip.ParseAddr(s.AllocationEnd)
@@ -65,7 +66,25 @@ func completeSubnet(s network.Subnet) (network.Subnet, error) {
 		return invalid("gateway_ip %s lies in the allocation pool %s-%s", s.GatewayIP, s.AllocationStart, s.AllocationEnd)
 	}
 	s.AllocationStart, s.AllocationEnd = start.String(), end.String()
-	return s, nil
+	return s, checkAmphoraPool(s)
+}
+
+// checkAmphoraPool refuses ranges that the subnet has not.
+func checkAmphoraPool(s network.Subnet) error {
+	cidr, err := netip.ParsePrefix(s.CIDR)
+	if err != nil {
+		return err
+	}
+	for _, one := range s.AmphoraPool {
+		r, err := network.ParseRange(one)
+		if err != nil {
+			return lb.Faultf(lb.KindInvalid, "amphora address pool: %s", err)
+		}
+		if !cidr.Contains(r.First) || !cidr.Contains(r.Last) {
+			return lb.Faultf(lb.KindInvalid, "amphora address pool %s is not inside %s", one, s.CIDR)
+		}
+	}
+	return nil
 }
 
 // checkOverlap refuses a subnet that shares addresses with another: one gateway namespace and one host route to all.
@@ -96,18 +115,73 @@ func chooseAddress(spec network.PortSpec, subnets []network.Subnet, taken map[st
 		return fixedAddress(spec.Address, subnets, taken)
 	}
 	for _, s := range subnets {
-		start, err1 := netip.ParseAddr(s.AllocationStart)
-		end, err2 := netip.ParseAddr(s.AllocationEnd)
-		if err1 != nil || err2 != nil {
-			continue // an IPv6 row or none of ours
-		}
-		for a := start; !end.Less(a); a = a.Next() {
-			if a.String() != s.GatewayIP && !taken[a.String()] {
-				return s.ID, a.String(), nil
+		from, except := rangesOf(spec, s)
+		for _, r := range from {
+			for a := r.First; !r.Last.Less(a); a = a.Next() {
+				skip := slices.ContainsFunc(except, func(r network.Range) bool { return r.Contains(a) })
+				if !skip && a.String() != s.GatewayIP && !taken[a.String()] {
+					return s.ID, a.String(), nil
+				}
 			}
 		}
 	}
+	if pool := poolOf(spec, subnets); len(pool) > 0 {
+		return "", "", lb.Faultf(lb.KindConflict, "the amphorae's address pool %s on network %s has no free address", strings.Join(pool, ", "), spec.NetworkID)
+	}
 	return "", "", lb.Faultf(lb.KindConflict, "network %s has no free address", spec.NetworkID)
+}
+
+// poolOf is the pool that an amphora's address on these subnets has to come from; empty when there is none.
+func poolOf(spec network.PortSpec, subnets []network.Subnet) []string {
+	if spec.Purpose != network.PurposeFrontEnd && spec.Purpose != network.PurposeBackEnd {
+		return nil
+	}
+	for _, s := range subnets {
+		if len(within(spec.Pool, s)) > 0 {
+			return spec.Pool
+		}
+	}
+	for _, s := range subnets {
+		if len(s.AmphoraPool) > 0 {
+			return s.AmphoraPool
+		}
+	}
+	return nil
+}
+
+// rangesOf are the ranges of a subnet that an address for spec is taken from, but for those excepted: amphorae have their
+// pool to themselves. Of an IPv6 subnet there are none.
+func rangesOf(spec network.PortSpec, s network.Subnet) (from, except []network.Range) {
+	own := within(s.AmphoraPool, s)
+	if spec.Purpose == network.PurposeFrontEnd || spec.Purpose == network.PurposeBackEnd {
+		if asked := within(spec.Pool, s); len(asked) > 0 {
+			return asked, nil
+		}
+		if len(own) > 0 {
+			return own, nil
+		}
+	}
+	all, err := network.ParseRange(s.AllocationStart + "-" + s.AllocationEnd)
+	if err != nil {
+		return nil, nil
+	}
+	return []network.Range{all}, own
+}
+
+// within are the parts of a pool that are addresses of machines in the subnet.
+func within(pool []string, s network.Subnet) (out []network.Range) {
+	cidr, err := netip.ParsePrefix(s.CIDR)
+	if err != nil || !cidr.Addr().Is4() {
+		return nil
+	}
+	for _, one := range pool {
+		if r, err := network.ParseRange(one); err == nil { // checked when it was set
+			if r, ok := r.Within(network.Hosts(cidr)); ok {
+				out = append(out, r)
+			}
+		}
+	}
+	return out
 }
 
 func fixedAddress(address string, subnets []network.Subnet, taken map[string]bool) (string, string, error) {
@@ -121,7 +195,7 @@ func fixedAddress(address string, subnets []network.Subnet, taken map[string]boo
 			continue
 		}
 		switch {
-		case a == cidr.Addr() || a == broadcast(cidr):
+		case a == cidr.Addr() || a == network.LastOf(cidr):
 			return "", "", lb.Faultf(lb.KindInvalid, "address %s is no host address of subnet %s", a, s.CIDR)
 		case a.String() == s.GatewayIP:
 			return "", "", lb.Faultf(lb.KindConflict, "address %s is the gateway of subnet %s", a, s.CIDR)
@@ -131,13 +205,4 @@ func fixedAddress(address string, subnets []network.Subnet, taken map[string]boo
 		return s.ID, a.String(), nil
 	}
 	return "", "", lb.Faultf(lb.KindInvalid, "address %s is in none of the subnets asked for", a)
-}
-
-// broadcast is the last address of an IPv4 range.
-func broadcast(p netip.Prefix) netip.Addr {
-	b := p.Masked().Addr().As4()
-	for i := p.Bits(); i < 32; i++ {
-		b[i/8] |= 0x80 >> (i % 8)
-	}
-	return netip.AddrFrom4(b)
 }

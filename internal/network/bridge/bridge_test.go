@@ -19,6 +19,8 @@ import (
 	"colonnade/internal/network"
 	"colonnade/internal/network/bridge"
 	"colonnade/internal/network/networktest"
+	"colonnade/internal/store"
+	"colonnade/internal/store/storetest"
 	"colonnade/internal/testenv"
 	"colonnade/internal/testenv/snapshot"
 )
@@ -27,7 +29,7 @@ func TestMain(m *testing.M) {
 	os.Exit(testenv.RunInLab(func() int { return snapshot.RunAlone(m) }))
 }
 
-var _ bridge.Store = (*networktest.Memory)(nil)
+var _ bridge.Store = (*store.Store)(nil)
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -50,7 +52,7 @@ type lab struct {
 func newLab(t *testing.T) lab {
 	t.Helper()
 	dir := t.TempDir()
-	cfg := bridge.Config{Prefix: bridge.PrefixFor(dir), StateDir: dir, Store: networktest.NewMemory(), RunDir: filepath.Join(dir, "run")}
+	cfg := bridge.Config{Prefix: bridge.PrefixFor(dir), StateDir: dir, Store: storetest.Open(t, storetest.File(t)), RunDir: filepath.Join(dir, "run")}
 	d, err := bridge.New(cfg)
 	must(t, err)
 	t.Cleanup(func() {
@@ -130,7 +132,12 @@ func TestConformance(t *testing.T) {
 	networktest.Run(t, func(t *testing.T) networktest.Env {
 		l := newLab(t)
 		n := l.network(t, "198.18.1.0/24")
-		return networktest.Env{Driver: l.Driver, NetworkID: n.ID, SubnetID: n.Subnets[0].ID}
+		return networktest.Env{
+			Driver: l.Driver, NetworkID: n.ID, SubnetID: n.Subnets[0].ID, ExternalID: l.external(t, "203.0.113.0/24", "").ID,
+			TenantPort: func(ctx context.Context) (network.Port, error) {
+				return l.CreatePort(ctx, network.PortSpec{NetworkID: n.ID, Name: "any text at all"})
+			},
+		}
 	})
 }
 
@@ -476,7 +483,7 @@ func TestUnmanaged(t *testing.T) {
 	must(t, os.MkdirAll(filepath.Join(run, "systemd/netif"), 0o755))
 	must(t, os.WriteFile(filepath.Join(run, "systemd/netif/state"), nil, 0o644))
 	must(t, os.MkdirAll(filepath.Join(run, "NetworkManager/conf.d"), 0o755))
-	d, err := bridge.New(bridge.Config{Prefix: bridge.PrefixFor(dir), StateDir: dir, RunDir: run, Store: networktest.NewMemory()})
+	d, err := bridge.New(bridge.Config{Prefix: bridge.PrefixFor(dir), StateDir: dir, RunDir: run, Store: storetest.Open(t, storetest.File(t))})
 	must(t, err)
 	files := func() (out []string) {
 		filepath.WalkDir(run, func(path string, _ os.DirEntry, _ error) error {

@@ -125,7 +125,7 @@ func (d *Driver) Probe(ctx context.Context) error {
 	if err := h.AddVeth(linuxnet.VethEnd{Name: "l"}, linuxnet.VethEnd{Name: "r"}, ""); err != nil {
 		return unsupported("veth in the kernel: " + err.Error())
 	}
-	if err := linuxnet.Nft(ctx, h.NamespacePath(), switchTable+gatewayTable); err != nil {
+	if err := linuxnet.Nft(ctx, h.NamespacePath(), switchTable+gatewayTable+floatingTable(nil)); err != nil {
 		return unsupported("nftables with bridge tables in the kernel: " + err.Error())
 	}
 	return nil
@@ -197,6 +197,7 @@ func (d *Driver) EnsurePort(ctx context.Context, spec network.PortSpec) (network
 	p := network.Port{
 		ID: spec.ID, NetworkID: spec.NetworkID, MAC: macOf("port", spec.ID).String(), Purpose: spec.Purpose,
 		OwnerID: spec.OwnerID, ProjectID: spec.ProjectID, Name: spec.Name, Namespace: spec.Namespace, Interface: spec.Interface,
+		Description: spec.Description, DeviceID: spec.DeviceID, DeviceOwner: spec.DeviceOwner,
 	}
 	return d.cfg.Store.InsertPort(ctx, p, func(taken map[string]bool) (string, string, error) {
 		return chooseAddress(spec, n.Subnets, taken)
@@ -205,8 +206,21 @@ func (d *Driver) EnsurePort(ctx context.Context, spec network.PortSpec) (network
 
 // DeletePort unplugs the port and gives its address back.
 func (d *Driver) DeletePort(ctx context.Context, id string) error {
+	p, err := d.cfg.Store.Port(ctx, id)
+	if err != nil && !isNotFound(err) {
+		return err
+	}
 	if err := d.Unplug(ctx, id); err != nil {
 		return err
+	}
+	switch p.Purpose {
+	case network.PurposeFloating:
+		return lb.Faultf(lb.KindConflict, "Port %s holds the address of a floating IP: delete that.", id)
+	case network.PurposeVIP, network.PurposeTenant:
+		// No floating IP leads to the address when somebody else gets it.
+		if err := d.translate(ctx, id); err != nil {
+			return err
+		}
 	}
 	return d.cfg.Store.DeletePort(ctx, id)
 }
@@ -230,7 +244,7 @@ func (d *Driver) CreateNetwork(ctx context.Context, n network.Network) (network.
 	n.Subnets = nil
 	for _, s := range given {
 		s.NetworkID = n.ID
-		s, err := d.checkSubnet(s, n.Subnets)
+		s, err := d.checkSubnet(n, s)
 		if err != nil {
 			return n, err
 		}
@@ -281,19 +295,21 @@ func (d *Driver) DeleteNetwork(ctx context.Context, id string) error {
 
 // CreateSubnet adds a subnet to a network.
 func (d *Driver) CreateSubnet(ctx context.Context, s network.Subnet) (network.Subnet, error) {
-	s, err := d.checkSubnet(s, nil)
+	if s.NetworkID == ManagementNetworkID {
+		return s, lb.Faultf(lb.KindForbidden, "the management network takes no further subnets")
+	}
+	n, err := d.cfg.Store.Network(ctx, s.NetworkID)
 	if err != nil {
 		return s, err
 	}
-	if s.NetworkID == ManagementNetworkID {
-		return s, lb.Faultf(lb.KindForbidden, "the management network takes no further subnets")
+	if s, err = d.checkSubnet(n, s); err != nil {
+		return s, err
 	}
 	err = d.cfg.Store.CreateSubnet(ctx, s, func(existing []network.Subnet) error { return checkOverlap(s, existing) })
 	if err != nil {
 		return s, err
 	}
-	n, err := d.cfg.Store.Network(ctx, s.NetworkID)
-	if err != nil {
+	if n, err = d.cfg.Store.Network(ctx, s.NetworkID); err != nil {
 		return s, err
 	}
 	release, err := d.exclusive()
@@ -327,8 +343,8 @@ func (d *Driver) DeleteSubnet(ctx context.Context, id string) error {
 	return d.dropSubnet(s)
 }
 
-// checkSubnet completes a subnet and holds it against its siblings, our own ranges and the host's routes.
-func (d *Driver) checkSubnet(s network.Subnet, siblings []network.Subnet) (network.Subnet, error) {
+// checkSubnet completes a subnet and holds it against its siblings, our own ranges, and the host's and the gateway's routes.
+func (d *Driver) checkSubnet(n network.Network, s network.Subnet) (network.Subnet, error) {
 	if s.ID == "" {
 		s.ID = uuid.NewString()
 	}
@@ -336,7 +352,7 @@ func (d *Driver) checkSubnet(s network.Subnet, siblings []network.Subnet) (netwo
 	if err != nil {
 		return s, err
 	}
-	if err := checkOverlap(s, siblings); err != nil {
+	if err := checkOverlap(s, n.Subnets); err != nil {
 		return s, err
 	}
 	cidr := netip.MustParsePrefix(s.CIDR)
@@ -345,7 +361,18 @@ func (d *Driver) checkSubnet(s network.Subnet, siblings []network.Subnet) (netwo
 			return s, lb.Faultf(lb.KindConflict, "subnet %s overlaps %s %s", cidr, what, own)
 		}
 	}
+	if !routed(n, s) {
+		return s, nil // it may lie on the very segment of an uplink
+	}
+	if err := d.checkUplinks(cidr); err != nil || n.Isolated {
+		return s, err
+	}
 	return s, d.checkHostRoutes(cidr)
+}
+
+// routed reports whether the gateway has a route to the subnet.
+func routed(n network.Network, s network.Subnet) bool {
+	return n.ID != ManagementNetworkID && s.GatewayIP != ""
 }
 
 func managementSubnet(cidr netip.Prefix) network.Subnet {

@@ -35,8 +35,8 @@ table bridge colonnade {
 const Uplink = "up-"
 
 // gatewayTable: the host and the outside may open connections into tenant networks; tenants reach neither the host nor
-// each other.
-const gatewayTable = `
+// each other. Who has a floating IP may go outside by it.
+var gatewayTable = `
 table inet colonnade
 delete table inet colonnade
 table inet colonnade {
@@ -46,6 +46,7 @@ table inet colonnade {
 		iifname "` + Uplink + `*" accept
 		oifname "` + gatewayHostLink + `" ct state established,related accept
 		oifname "` + Uplink + `*" ct state established,related accept
+		oifname "` + Uplink + `*" meta mark ` + fmt.Sprintf("%#x", floatingMark) + ` accept
 	}
 	chain input {
 		type filter hook input priority 0; policy drop;

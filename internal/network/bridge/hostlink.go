@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"colonnade/internal/lb"
@@ -51,6 +52,25 @@ func (d *Driver) checkHostRoutes(wanted netip.Prefix) error {
 		}
 		return clash(routes, d.cfg.Prefix, wanted)
 	})
+}
+
+// checkUplinks refuses a range that the gateway reaches by an uplink.
+func (d *Driver) checkUplinks(wanted netip.Prefix) error {
+	h, err := linuxnet.Open(linuxnet.Path(d.gatewayNS()))
+	if errors.Is(err, linuxnet.ErrNotFound) {
+		return nil // there are no uplinks before Ensure
+	}
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	routes, err := h.Routes(linuxnet.MainTable)
+	for _, r := range routes {
+		if strings.HasPrefix(r.Device, Uplink) && r.Destination.Bits() > 0 && r.Destination.Overlaps(wanted) {
+			return lb.Faultf(lb.KindConflict, "%s overlaps the gateway's route to %s over %s", wanted, r.Destination, r.Device)
+		}
+	}
+	return err
 }
 
 // clash looks for a route other than a default route and those over our own device.
@@ -132,7 +152,9 @@ func (d *Driver) deleteForeignRoutes(nets []network.Network) error {
 	keep := map[netip.Prefix]bool{d.cfg.HostLink: true}
 	for _, n := range nets {
 		for _, s := range n.Subnets {
-			keep[netip.MustParsePrefix(s.CIDR)] = true
+			if routed(n, s) && !n.Isolated {
+				keep[netip.MustParsePrefix(s.CIDR)] = true
+			}
 		}
 	}
 	return inside("", func(host *linuxnet.Handle) error {

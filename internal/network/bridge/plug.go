@@ -86,7 +86,11 @@ func (d *Driver) plug(ctx context.Context, p network.Port, nsPath, ifname string
 	if err := d.attach(sw, p); err != nil {
 		return err
 	}
-	if p.Purpose == network.PurposeManagement || p.Purpose == network.PurposeTenant {
+	configured, err := d.configures(ctx, p)
+	if err != nil {
+		return err
+	}
+	if configured {
 		if err := configure(in, p, mac); err != nil {
 			return err
 		}
@@ -99,6 +103,15 @@ func (d *Driver) plug(ctx context.Context, p network.Port, nsPath, ifname string
 	}
 	undo.Done()
 	return nil
+}
+
+// configures reports whether the port's device gets its address from us.
+func (d *Driver) configures(ctx context.Context, p network.Port) (bool, error) {
+	if p.Purpose != network.PurposeTenant {
+		return p.Purpose == network.PurposeManagement, nil
+	}
+	s, err := d.cfg.Store.Subnet(ctx, p.SubnetID)
+	return !s.NoDHCP, err
 }
 
 // attach brings the bridge side of a plugged port in order. It learns nothing and gets no frame for unknown addresses:

@@ -51,8 +51,8 @@ func (d *Driver) ensure(ctx context.Context) error {
 	// Before anything is made: what clashes with the host's routes is refused with both named.
 	wanted := []netip.Prefix{d.cfg.HostLink}
 	for _, n := range nets {
-		if n.ID != ManagementNetworkID {
-			for _, s := range n.Subnets {
+		for _, s := range n.Subnets {
+			if routed(n, s) && !n.Isolated {
 				wanted = append(wanted, netip.MustParsePrefix(s.CIDR))
 			}
 		}
@@ -78,7 +78,10 @@ func (d *Driver) ensure(ctx context.Context) error {
 			return err
 		}
 	}
-	return d.adopt(ctx, nets, ports)
+	if err := d.adopt(ctx, nets, ports); err != nil {
+		return err
+	}
+	return d.realizeFloating(ctx, "")
 }
 
 func (d *Driver) ensureManagementRow(ctx context.Context) error {
@@ -166,6 +169,9 @@ func (d *Driver) realizeNetwork(n network.Network) error {
 		addr := netip.PrefixFrom(netip.MustParseAddr(s.GatewayIP), cidr.Bits())
 		if err := gw.EnsureAddress(gatewayLink(n.ID), addr); err != nil {
 			return err
+		}
+		if n.Isolated {
+			continue
 		}
 		if err := d.setHostRoute(cidr); err != nil {
 			return err

@@ -37,6 +37,30 @@ type Store interface {
 	Port(ctx context.Context, id string) (network.Port, error)
 	// Ports lists the ports of this owner ("" for all), by id.
 	Ports(ctx context.Context, ownerID string) ([]network.Port, error)
-	// DeletePort removes the row; one that is gone is no error.
+	// DeletePort removes the row; one that is gone is no error. A floating IP that stood for it stands for nothing then.
 	DeletePort(ctx context.Context, id string) error
+
+	// The Update methods let change modify what is not an id, an address or a reference; UpdateSubnet's gets the addresses in
+	// use on the subnet.
+	UpdateNetwork(ctx context.Context, id string, change func(*network.Network) error) (network.Network, error)
+	UpdateSubnet(ctx context.Context, id string, change func(s *network.Subnet, addresses []string) error) (network.Subnet, error)
+	UpdatePort(ctx context.Context, id string, change func(*network.Port) error) (network.Port, error)
+
+	// InsertFloatingIP inserts a floating IP together with its port, as InsertPort does. A port has at most one that stands
+	// for it: more is a conflict.
+	InsertFloatingIP(ctx context.Context, f network.FloatingIP, p network.Port, choose func(taken map[string]bool) (subnetID, address string, err error)) (network.FloatingIP, error)
+	FloatingIP(ctx context.Context, id string) (network.FloatingIP, error)
+	// FloatingIPs lists all, by creation, then id.
+	FloatingIPs(ctx context.Context) ([]network.FloatingIP, error)
+	// UpdateFloatingIP lets change modify PortID and Description.
+	UpdateFloatingIP(ctx context.Context, id string, change func(*network.FloatingIP) error) (network.FloatingIP, error)
+	// DeleteFloatingIP removes it with its port; one that is gone is no error.
+	DeleteFloatingIP(ctx context.Context, id string) error
+
+	// InsertSecurityGroup returns the one with g.ID if there is one.
+	InsertSecurityGroup(ctx context.Context, g network.SecurityGroup) (network.SecurityGroup, error)
+	SecurityGroup(ctx context.Context, id string) (network.SecurityGroup, error)
+	SecurityGroups(ctx context.Context) ([]network.SecurityGroup, error)
+	UpdateSecurityGroup(ctx context.Context, id string, change func(*network.SecurityGroup) error) (network.SecurityGroup, error)
+	DeleteSecurityGroup(ctx context.Context, id string) error
 }

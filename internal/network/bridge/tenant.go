@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -74,6 +75,15 @@ func (d *Driver) CreateTenantPort(ctx context.Context, spec network.PortSpec) (n
 	return p, nil
 }
 
+// CreatePort takes an address for a port of a tenant that is nobody's device yet. Its name may be any text.
+func (d *Driver) CreatePort(ctx context.Context, spec network.PortSpec) (network.Port, error) {
+	if spec.ID == "" {
+		spec.ID = uuid.NewString()
+	}
+	spec.Purpose, spec.OwnerID, spec.Namespace, spec.Interface = network.PurposeTenant, machineOwner+spec.Name, "", ""
+	return d.EnsurePort(ctx, spec)
+}
+
 // interfaceFree refuses a device that the namespace has already.
 func (d *Driver) interfaceFree(spec network.PortSpec) error {
 	if spec.Namespace == "" {
@@ -93,23 +103,48 @@ func (d *Driver) interfaceFree(spec network.PortSpec) error {
 	return nil
 }
 
-// TenantPorts lists the ports of tenants' machines.
-func (d *Driver) TenantPorts(ctx context.Context) ([]network.Port, error) {
+// AllPorts lists all ports but agents', with what is plugged in.
+func (d *Driver) AllPorts(ctx context.Context) ([]network.Port, error) {
 	all, err := d.cfg.Store.Ports(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	plugged, err := d.pluggedLinks()
 	if err != nil {
 		return nil, err
 	}
 	out := []network.Port{}
 	for _, p := range all {
-		if p.Purpose != network.PurposeTenant {
-			continue
+		if p.Purpose != network.PurposeManagement {
+			p.Plugged = plugged[portLink(p.ID)]
+			out = append(out, p)
 		}
-		if p.Plugged, err = d.Plugged(p.ID); err != nil {
-			return nil, err
-		}
-		out = append(out, p)
 	}
 	return out, nil
+}
+
+// pluggedLinks are the devices of the switch.
+func (d *Driver) pluggedLinks() (map[string]bool, error) {
+	out := map[string]bool{}
+	sw, err := linuxnet.Open(linuxnet.Path(d.switchNS()))
+	if errors.Is(err, linuxnet.ErrNotFound) {
+		return out, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer sw.Close()
+	links, err := sw.Links()
+	for _, l := range links {
+		out[l.Name] = true
+	}
+	return out, err
+}
+
+// TenantPorts lists the ports of tenants' machines.
+func (d *Driver) TenantPorts(ctx context.Context) ([]network.Port, error) {
+	all, err := d.AllPorts(ctx)
+	return slices.DeleteFunc(all, func(p network.Port) bool { return p.Purpose != network.PurposeTenant }), err
 }
 
 // TenantPort reads one; other ports are not there.

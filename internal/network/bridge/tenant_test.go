@@ -16,7 +16,7 @@ import (
 	"colonnade/internal/linuxnet"
 	"colonnade/internal/network"
 	"colonnade/internal/network/bridge"
-	"colonnade/internal/network/networktest"
+	"colonnade/internal/store/storetest"
 	"colonnade/internal/testenv/snapshot"
 )
 
@@ -307,7 +307,7 @@ func TestNamespacesBesideIproute2(t *testing.T) {
 	run := func(t *testing.T, meanwhile func(l lab)) {
 		t.Helper()
 		dir := t.TempDir()
-		cfg := bridge.Config{Prefix: bridge.PrefixFor(dir), StateDir: dir, Store: networktest.NewMemory(), RunDir: dir + "/run"}
+		cfg := bridge.Config{Prefix: bridge.PrefixFor(dir), StateDir: dir, Store: storetest.Open(t, storetest.File(t)), RunDir: dir + "/run"}
 		d, err := bridge.New(cfg)
 		must(t, err)
 		must(t, d.Probe(ctxFor(t)))
@@ -347,7 +347,7 @@ func TestNamespacesBesideIproute2(t *testing.T) {
 		must(t, unix.Unmount(linuxnet.RunDir, 0))
 		must(t, os.Remove(linuxnet.RunDir))
 		dir := t.TempDir()
-		d, err := bridge.New(bridge.Config{Prefix: bridge.PrefixFor(dir), StateDir: dir, Store: networktest.NewMemory(), RunDir: dir + "/run"})
+		d, err := bridge.New(bridge.Config{Prefix: bridge.PrefixFor(dir), StateDir: dir, Store: storetest.Open(t, storetest.File(t)), RunDir: dir + "/run"})
 		must(t, err)
 		must(t, d.Ensure(ctxFor(t)))
 		netns("add", "cnt-other")

@@ -1,5 +1,5 @@
 // Package networktest is the conformance suite of network drivers: what every driver's ports have to do, whatever
-// carries the frames. It also holds an in-memory store for tests. For tests only.
+// carries the frames. For tests only.
 package networktest
 
 import (
@@ -24,6 +24,10 @@ type Env struct {
 	Driver    network.Driver
 	NetworkID string
 	SubnetID  string
+	// ExternalID is an external network with one IPv4 subnet.
+	ExternalID string
+	// TenantPort makes a port of the network that a tenant made and nobody uses.
+	TenantPort func(ctx context.Context) (network.Port, error)
 	// Absent is an id of nothing; "" is a fresh UUID.
 	Absent string
 	// Outside is an address that is not in the subnet; "" is 203.0.113.9.
@@ -47,6 +51,11 @@ func Run(t *testing.T, open func(t *testing.T) Env) {
 		{"two that ask for one port get the same", together},
 		{"faults name their kind", faults},
 		{"a call whose time is over does nothing", late},
+		{"amphorae's addresses come from their pool", pooled},
+		{"a tenant's port is claimed, and released", claimed},
+		{"S12 a floating IP is what was asked for", floating},
+		{"S12 a floating IP goes from port to port", floats},
+		{"S12 floating IPs are refused for a reason", floatingFaults},
 	})
 }
 

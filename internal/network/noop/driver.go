@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/google/uuid"
@@ -42,6 +43,7 @@ type Driver struct {
 	ports    map[string]network.Port
 	foreign  map[string]bool        // ports that the driver did not make: they were named, and so they exist
 	gone     map[uuid.UUID]struct{} // ports that were deleted: they do not come back by being named
+	floating map[string]network.FloatingIP
 }
 
 // segment is one network.
@@ -60,7 +62,7 @@ var (
 func New() *Driver {
 	d := &Driver{
 		segments: map[string]*segment{}, home: map[string]string{}, ipv6: map[string]bool{}, ports: map[string]network.Port{},
-		foreign: map[string]bool{}, gone: map[uuid.UUID]struct{}{},
+		foreign: map[string]bool{}, gone: map[uuid.UUID]struct{}{}, floating: map[string]network.FloatingIP{},
 	}
 	d.place(derived(managementID, "subnet"), managementID)
 	return d
@@ -175,7 +177,7 @@ func (d *Driver) EnsurePort(ctx context.Context, spec network.PortSpec) (network
 	}
 	p := d.port(id, subnetID)
 	p.Purpose, p.OwnerID, p.ProjectID = spec.Purpose, spec.OwnerID, spec.ProjectID
-	if p.Address, err = d.segments[p.NetworkID].take(spec.Address, d.family(subnetID)); err != nil {
+	if p.Address, err = d.segments[p.NetworkID].takeFor(spec, d.family(subnetID)); err != nil {
 		return network.Port{}, err
 	}
 	d.ports[id] = p
@@ -226,6 +228,26 @@ func (d *Driver) port(id, subnetID string) network.Port {
 	mac[0] = mac[0]&^1 | 2 // of one station, locally administered
 	f := d.family(subnetID)
 	return network.Port{ID: id, NetworkID: d.home[subnetID], SubnetID: subnetID, MAC: mac.String(), CIDR: f.cidr, Gateway: f.gateway, MTU: mtu}
+}
+
+// takeFor gives an amphora an address of its pool, and anybody else any.
+func (s *segment) takeFor(spec network.PortSpec, f *family) (string, error) {
+	amphora := spec.Purpose == network.PurposeFrontEnd || spec.Purpose == network.PurposeBackEnd
+	if spec.Address != "" || !amphora || len(spec.Pool) == 0 {
+		return s.take(spec.Address, f)
+	}
+	for _, one := range spec.Pool {
+		r, err := network.ParseRange(one)
+		if err != nil {
+			return "", lb.Faultf(lb.KindInvalid, "amphora address pool: %s", err)
+		}
+		for a := r.First; !r.Last.Less(a); a = a.Next() {
+			if !s.used[a.String()] && a.String() != f.gateway {
+				return s.take(a.String(), f)
+			}
+		}
+	}
+	return "", lb.Faultf(lb.KindConflict, "the amphorae's address pool %s has no free address", strings.Join(spec.Pool, ", "))
 }
 
 // take gives out an address, the one asked for or the next free one.

@@ -1,6 +1,7 @@
 package noop_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,7 +19,10 @@ func TestConformance(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return networktest.Env{Driver: d, NetworkID: s.NetworkID, SubnetID: s.ID, Absent: "nothing", Outside: "2001:db8::9"}
+		return networktest.Env{
+			Driver: d, NetworkID: s.NetworkID, SubnetID: s.ID, ExternalID: uuid.NewString(), Absent: "nothing", Outside: "2001:db8::9",
+			TenantPort: func(ctx context.Context) (network.Port, error) { return d.Port(ctx, uuid.NewString()) },
+		}
 	})
 }
 

@@ -56,7 +56,7 @@ func (d *Driver) adopt(spec network.PortSpec) (network.Port, error) {
 	}
 	segment := d.place(subnetID, networkID)
 	p := d.port(spec.ID, subnetID)
-	p.Purpose = network.PurposeVIP // of nobody's: that is what ports are named for
+	p.Purpose = network.PurposeTenant // nobody's, until a load balancer claims it
 	var err error
 	if p.Address, err = segment.take(spec.Address, d.family(subnetID)); err != nil {
 		return network.Port{}, lb.Faultf(lb.KindNotFound, "port %s not found: %s", spec.ID, err)
