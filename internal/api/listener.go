@@ -112,13 +112,13 @@ func setListener(l *lb.Listener, in wire.ListenerFields, vip string, rules lb.Ru
 }
 
 func (s *server) updateListener(ctx context.Context, c *call) (any, error) {
-	var in wire.ListenerUpdate
-	if err := decodeBody(c.body, "listener_", "listener", &in); err != nil {
-		return nil, err
-	}
 	l, err := s.listener(ctx, c)
 	if err == nil {
 		err = mayWrite(ctx, l.ProjectID)
+	}
+	var in wire.ListenerUpdate
+	if err == nil { // as upstream, which finds out before it misses anything in {}
+		err = decodeBody(c.body, "listener_", "listener", &in)
 	}
 	if err != nil {
 		return nil, err

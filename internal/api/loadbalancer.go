@@ -160,13 +160,13 @@ func inOrder(written, asked *lb.Tree) {
 }
 
 func (s *server) updateLoadBalancer(ctx context.Context, c *call) (any, error) {
-	var in wire.LoadBalancerUpdate
-	if err := decodeBody(c.body, "load_balancer", "loadbalancer", &in); err != nil {
-		return nil, err
-	}
 	l, err := s.loadBalancer(ctx, c)
 	if err == nil {
 		err = mayWrite(ctx, l.ProjectID)
+	}
+	var in wire.LoadBalancerUpdate
+	if err == nil { // as upstream, which finds out before it misses anything in {}
+		err = decodeBody(c.body, "load_balancer", "loadbalancer", &in)
 	}
 	if err == nil {
 		err = refuseAny(map[string]bool{

@@ -5,18 +5,24 @@ application is a bridge that sends each request to the server, and what the test
 server's, which has to be SQLite. The server runs with `[noop] stay_pending`, so that nothing but the tests moves a status,
 as in their own world, where the provider driver is a mock.
 
-Usage: functional.py URL DATABASE REPORT [MODULE[.CLASS[.TEST]] ...]
+Usage: functional.py COLONNADE REPORT [MODULE[.CLASS[.TEST]] ...]
+COLONNADE is the program; the server is started here, and again with other settings for tests that change Octavia's.
 REPORT becomes a JSON object: test -> [result, text].
 """
 
+import atexit
 import base64
 import collections
 import datetime
 import http.client
 import json
 import os
+import re
+import shutil
 import sqlite3
+import subprocess
 import sys
+import tempfile
 import time
 import traceback
 import types
@@ -36,14 +42,121 @@ from octavia.db import repositories
 from octavia.tests.functional.api.v2 import base
 from octavia.tests.functional.db import base as db_base
 
-URL = urllib.parse.urlsplit(sys.argv[1])
 MODULES = ['load_balancer', 'listener', 'pool', 'member', 'health_monitor', 'l7policy', 'l7rule', 'quotas', 'provider', 'flavors',
            'flavor_profiles', 'availability_zones', 'availability_zone_profiles', 'amphora']
 
 
-# ---- requests
+# ---- the server
+
+class Server:
+    """A server over one state directory, with the settings that are wanted."""
+
+    fixed = {'network': {'driver': 'noop'}, 'compute': {'driver': 'noop'}, 'noop': {'stay_pending': True}}
+
+    def __init__(self, program):
+        self.program, self.dir, self.process, self.settings = program, tempfile.mkdtemp(prefix='colonnade-functional-'), None, None
+        self.state = os.path.join(self.dir, 'state')
+
+    def want(self, settings):
+        """Runs with these settings: section -> key -> value."""
+        if settings == self.settings and self.process:
+            return
+        self.stop()
+        self.settings = settings
+        with open(os.path.join(self.dir, 'colonnade.toml'), 'w') as f:
+            for section in {**self.fixed, **settings}:
+                f.write('[%s]\n' % section)
+                for key, value in {**self.fixed.get(section, {}), **settings.get(section, {})}.items():
+                    f.write('%s = %s\n' % (key, json.dumps(value)))
+        with open(os.path.join(self.dir, 'log'), 'ab') as log:
+            begin = log.tell()
+            self.process = subprocess.Popen([self.program, 'up', '--config', os.path.join(self.dir, 'colonnade.toml'), '--state-dir', self.state,
+                                             '--listen', '127.0.0.1:0', '--metrics-listen='], stderr=log)
+        deadline = time.time() + 60
+        while True:
+            with open(os.path.join(self.dir, 'log')) as log:
+                log.seek(begin)
+                said = log.read()
+            listens = re.search(r'api listens.* listen=(\S+):(\d+)', said)
+            if listens and 'health role listens' in said:
+                break
+            if self.process.poll() is not None or time.time() > deadline:
+                raise SystemExit('the server does not start: ' + said)
+            time.sleep(0.02)
+        self.address = (listens[1], int(listens[2]))
+        with open(os.path.join(self.state, 'api-token')) as f:
+            self.token = f.read().strip()
+
+    def stop(self):
+        global connection
+        if connection:
+            connection.close()
+            connection = None
+        if self.process:
+            self.process.terminate()
+            self.process.wait(15)
+            self.process = None
+
+    def remove(self):
+        self.stop()
+        shutil.rmtree(self.dir)
+
+
+# What is called otherwise here: Octavia's group and option -> section, key and how to write the value.
+def same(value):
+    return value
+
+
+def split(value):
+    return [v for v in (value or '').split(':') if v]
+
+
+OPTIONS = {
+    ('api_settings', 'allow_tls_terminated_listeners'): ('rules', 'allow_tls_terminated_listeners', same),
+    ('api_settings', 'allow_prometheus_listeners'): ('rules', 'allow_prometheus_listeners', same),
+    ('api_settings', 'allow_ping_health_monitors'): ('rules', 'allow_ping_health_monitors', same),
+    ('api_settings', 'udp_connect_min_interval_health_monitor'): ('rules', 'udp_connect_min_interval_health_monitor', same),
+    ('api_settings', 'tls_cipher_prohibit_list'): ('rules', 'prohibited_ciphers', split),
+    ('api_settings', 'minimum_tls_version'): ('rules', 'minimum_tls_version', lambda v: v or ''),
+    ('api_settings', 'default_listener_ciphers'): ('rules', 'default_listener_ciphers', same),
+    ('api_settings', 'default_pool_ciphers'): ('rules', 'default_pool_ciphers', same),
+    ('api_settings', 'default_listener_tls_versions'): ('rules', 'default_listener_tls_versions', list),
+    ('api_settings', 'default_pool_tls_versions'): ('rules', 'default_pool_tls_versions', list),
+    ('api_settings', 'default_listener_alpn_protocols'): ('rules', 'default_listener_alpn_protocols', list),
+    ('api_settings', 'default_pool_alpn_protocols'): ('rules', 'default_pool_alpn_protocols', list),
+    ('quotas', 'default_load_balancer_quota'): ('quotas', 'load_balancer', same),
+    ('quotas', 'default_listener_quota'): ('quotas', 'listener', same),
+    ('quotas', 'default_pool_quota'): ('quotas', 'pool', same),
+    ('quotas', 'default_member_quota'): ('quotas', 'member', same),
+    ('quotas', 'default_health_monitor_quota'): ('quotas', 'health_monitor', same),
+    ('quotas', 'default_l7policy_quota'): ('quotas', 'l7policy', same),
+    ('quotas', 'default_l7rule_quota'): ('quotas', 'l7rule', same),
+}
+
+
+def defaults():
+    """Octavia's own settings; the server's may differ where nobody set one."""
+    return {(group, name): getattr(cfg.CONF[group], name) for group, name in OPTIONS}
+
+
+def settings():
+    """The server's settings for what the running test has changed of Octavia's."""
+    wanted = {}
+    for (group, name), (section, key, write) in OPTIONS.items():
+        value = getattr(cfg.CONF[group], name)
+        if value != DEFAULTS[group, name]:
+            wanted.setdefault(section, {})[key] = write(value)
+    return wanted
+
 
 connection = None
+server = Server(sys.argv[1])
+server.want({})
+atexit.register(server.remove)
+
+# ---- requests
+
+DEFAULTS = defaults()
 
 
 def send(method, path, body, headers):
@@ -51,7 +164,7 @@ def send(method, path, body, headers):
     global connection
     for attempt in (1, 2):
         if connection is None:
-            connection = http.client.HTTPConnection(URL.hostname, URL.port, timeout=60)
+            connection = http.client.HTTPConnection(*server.address, timeout=60)
         try:
             connection.request(method, path, body=body, headers=headers)
             response = connection.getresponse()
@@ -65,8 +178,7 @@ def send(method, path, body, headers):
 
 def token(environ):
     """Says who asks, in a form that the suite's Keystone understands. Octavia's tests say it by replacing parts of the context."""
-    if os.environ.get('STATIC_TOKEN'):
-        return os.environ['STATIC_TOKEN']
+    return server.token  # until there is Keystone
     if cfg.CONF.api_settings.auth_strategy == constants.NOAUTH:
         who = {'project_id': environ.get('HTTP_X_PROJECT_ID', ''), 'roles': ['admin']}
     else:
@@ -78,6 +190,7 @@ def token(environ):
 
 def bridge(environ, start_response):
     """Is the application that the tests call."""
+    server.want(settings())
     headers = {k[5:].replace('_', '-').title(): v for k, v in environ.items() if k.startswith('HTTP_')}
     headers['Host'] = environ['HTTP_HOST'].removesuffix(':80')
     headers['X-Auth-Token'] = token(environ)
@@ -96,7 +209,7 @@ def bridge(environ, start_response):
 
 # ---- the database
 
-database = sqlite3.connect(sys.argv[2], isolation_level=None, timeout=30)
+database = sqlite3.connect(os.path.join(server.state, 'colonnade.db'), isolation_level=None, timeout=30)
 database.row_factory = sqlite3.Row
 TABLES = [r[0] for r in database.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE 'goose%'")]
 COLUMNS = {t: list(database.execute('PRAGMA table_info(%s)' % t)) for t in TABLES}
@@ -219,6 +332,7 @@ def settle(self, lb_id, prov_status, op_status, autodetect=True):
 def set_up_database(self, *_args):
     test_base.BaseTestCase.setUp(self)
     self.session = None
+    server.want({})
     clear()
 
 
@@ -277,7 +391,7 @@ class Result(unittest.TestResult):
 
 
 def main():
-    wanted = sys.argv[4:]
+    wanted = sys.argv[3:]
     # The database is asked for by some tests directly; there is none.
     with mock.patch('octavia.db.api.get_session', return_value=mock.MagicMock()):
         loader, result = unittest.TestLoader(), Result()
@@ -290,7 +404,7 @@ def main():
         began = time.time()
         suite.run(result)
     counts = collections.Counter(r[0] for r in result.all.values())
-    with open(sys.argv[3], 'w') as f:
+    with open(sys.argv[2], 'w') as f:
         json.dump(result.all, f, indent=1, sort_keys=True)
     print(dict(counts), '%.0f s' % (time.time() - began))
     clear()
