@@ -11,7 +11,6 @@ import (
 	"colonnade/internal/cluster"
 	"colonnade/internal/health"
 	"colonnade/internal/housekeeping"
-	"colonnade/internal/identity"
 	"colonnade/internal/lb"
 	"colonnade/internal/queue"
 	"colonnade/internal/worker"
@@ -45,21 +44,20 @@ func (p *controlPlane) reconciling(kind string, r queue.Reconciler) runner {
 }
 
 func roleAPI(ctx context.Context, p *controlPlane) ([]runner, error) {
-	authenticator, err := identity.NewToken(p.token)
-	if err != nil {
-		return nil, err
-	}
 	c := p.conf.Cluster
 	operator, _ := p.network.(api.NetworkOperator) // nil: networks are not ours to make
 	ports, _ := p.network.(api.PortOperator)
 	deps := api.Deps{
-		Store: p.store, Networks: p.network, Operator: operator, Ports: ports, Provider: provider(p.conf), Identity: authenticator, Log: p.log, Observe: p.metrics.API(),
+		Store: p.store, Networks: p.network, Operator: operator, Ports: ports, Provider: provider(p.conf), Log: p.log, Observe: p.metrics.API(),
 		Settings: api.Settings{
 			DesiredSize: c.DesiredSize, MinSize: c.MinSize, StandbySize: c.StandbySize, Cooldown: time.Duration(c.Cooldown),
 			AcceptWhilePending: p.conf.API.AcceptWhilePending, Rules: p.conf.Rules.Domain(),
 		},
 	}
 	deps.Edge = api.Edge{BaseURI: p.conf.API.BaseURI, TrustedProxies: p.conf.API.Proxies(), PageLimit: p.conf.API.PaginationMaxLimit}
+	if err := p.openIdentity(&deps); err != nil {
+		return nil, err
+	}
 	if p.conf.API.Healthcheck {
 		deps.Check = p.store.Ping
 	}
@@ -69,6 +67,10 @@ func roleAPI(ctx context.Context, p *controlPlane) ([]runner, error) {
 	}
 	r, address, err := serving(ctx, "API", p.conf.API.Listen, api.NewServer(handler))
 	if err != nil {
+		return nil, err
+	}
+	if err := p.writeClouds(ctx, address); err != nil {
+		r.close()
 		return nil, err
 	}
 	p.log.InfoContext(ctx, "api listens", "listen", address)

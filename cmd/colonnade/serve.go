@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"time"
 )
 
@@ -41,4 +42,17 @@ func serve(ctx context.Context, ln net.Listener, srv *http.Server) error {
 	}
 	<-done
 	return nil
+}
+
+// reachable is where clients of this machine find a server that listens on an address, which may be every one.
+func reachable(listens string) string {
+	at, err := netip.ParseAddrPort(listens)
+	if err != nil || !at.Addr().IsUnspecified() {
+		return listens
+	}
+	local := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if at.Addr().Is6() && !at.Addr().Is4In6() {
+		local = netip.IPv6Loopback()
+	}
+	return netip.AddrPortFrom(local, at.Port()).String()
 }

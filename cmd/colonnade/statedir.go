@@ -16,6 +16,7 @@ func (s stateDir) path(name string) string { return filepath.Join(string(s), nam
 const (
 	databaseFile  = "colonnade.db"
 	authorityDir  = "pki"
+	cloudsFile    = "clouds.yaml"
 	lockFileName  = "lock"       // held by all running processes: alone by "up" and "down", together by single roles
 	startFileName = "start.lock" // held while a process looks at what is there and makes what is missing
 	runningDir    = "running"    // one file for each running process, named by its id and locked by it; it says what it is

@@ -21,6 +21,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"colonnade/internal/identity"
+	v3 "colonnade/internal/identity/v3"
 	"colonnade/internal/lb"
 )
 
@@ -52,6 +53,10 @@ type Deps struct {
 	// Provider says what the deployment's amphorae can do.
 	Provider Provider
 	Identity identity.Authenticator
+	// Accounts is where clients log in; nil where they do so elsewhere.
+	Accounts *v3.Options
+	// AuthURL tells who was not let in where to log in; "" is at this server.
+	AuthURL  string
 	Settings Settings
 	Edge     Edge
 	// Check is what GET /healthcheck asks; nil answers 404 there.
@@ -91,7 +96,10 @@ func New(deps Deps) (http.Handler, error) {
 		_, _ = w.Write(document) // the client has gone when this fails
 	})
 	h := negotiated(routed(mux, deps.Log), deps.Log)
-	h = authenticated(h, deps.Identity, deps.Log)
+	h = authenticated(h, deps.Identity, deps.AuthURL, deps.Log)
+	if deps.Accounts != nil {
+		h = loggingIn(h, *deps.Accounts, deps.Log)
+	}
 	if deps.Check != nil {
 		h = healthchecked(h, deps.Check, deps.Log)
 	}

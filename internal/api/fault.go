@@ -37,7 +37,6 @@ var (
 type answer struct {
 	status int
 	body   any
-	header http.Header
 	hidden bool // the cause is not in the body, so the log must have it
 }
 
@@ -56,7 +55,6 @@ func answerFor(err error) answer {
 		return answer{
 			status: http.StatusUnauthorized,
 			body:   map[string]any{"error": map[string]any{"code": 401, "title": "Unauthorized", "message": text}},
-			header: http.Header{"Www-Authenticate": {`Bearer realm="colonnade"`}},
 		}
 	case errors.As(err, &fault) && fault.Kind != lb.KindInternal:
 		status := httpstatus.Of(fault.Kind)
@@ -65,7 +63,7 @@ func answerFor(err error) answer {
 		return answer{status: http.StatusRequestEntityTooLarge, body: shapeA(413, errTooLarge.Error())}
 	case errors.Is(err, errMediaType):
 		return answer{status: http.StatusUnsupportedMediaType, body: shapeA(415, errMediaType.Error())}
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, identity.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return answer{status: http.StatusServiceUnavailable, body: shapeA(503, textLater), hidden: true}
 	default:
 		return answer{status: http.StatusInternalServerError, body: shapeA(500, textInternal), hidden: true}
@@ -86,9 +84,6 @@ func fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	if a.hidden {
 		log.ErrorContext(r.Context(), "request failed",
 			"method", r.Method, "path", r.URL.Path, "error", err)
-	}
-	for name, values := range a.header {
-		w.Header()[name] = values
 	}
 	reply(w, a.status, a.body)
 }

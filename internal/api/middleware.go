@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"mime"
@@ -16,6 +18,7 @@ import (
 	"github.com/google/uuid"
 
 	"colonnade/internal/identity"
+	v3 "colonnade/internal/identity/v3"
 	"colonnade/internal/lb"
 )
 
@@ -104,20 +107,31 @@ func logged(next http.Handler, log *slog.Logger, observe Observe) http.Handler {
 // open are the paths that anybody may read. Where no health is shown, nobody has to say who they are to learn that.
 var open = map[string]bool{"/": true, "/openapi.json": true, "/healthcheck": true}
 
+// bounded looks at the size of a request.
+func bounded(w http.ResponseWriter, r *http.Request) error {
+	if r.ContentLength > maxBody {
+		return errTooLarge
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	return nil
+}
+
 // authenticated asks who makes a request, after its size was looked at.
-func authenticated(next http.Handler, who identity.Authenticator, log *slog.Logger) http.Handler {
+func authenticated(next http.Handler, who identity.Authenticator, authURL string, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.ContentLength > maxBody {
-			fail(w, r, log, errTooLarge)
+		if err := bounded(w, r); err != nil {
+			fail(w, r, log, err)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 		if open[r.URL.Path] && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 			next.ServeHTTP(w, r)
 			return
 		}
 		p, err := who.Authenticate(r)
 		if err != nil {
+			if errors.Is(err, identity.ErrUnauthorized) {
+				w.Header().Set("WWW-Authenticate", `Keystone uri="`+cmp.Or(authURL, base(r.Context())+v3.Prefix)+`"`)
+			}
 			fail(w, r, log, err)
 			return
 		}
@@ -126,6 +140,23 @@ func authenticated(next http.Handler, who identity.Authenticator, log *slog.Logg
 			Address: clientOf(r.Context()), NoQuota: p.NoQuota,
 		})
 		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// loggingIn serves the Identity API, which nobody has a token for yet.
+func loggingIn(next http.Handler, o v3.Options, log *slog.Logger) http.Handler {
+	o.Base, o.Log = base, log
+	accounts := routed(v3.Routes(o), log)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != v3.Prefix && !strings.HasPrefix(r.URL.Path, v3.Prefix+"/") {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if err := bounded(w, r); err != nil {
+			fail(w, r, log, err)
+			return
+		}
+		accounts.ServeHTTP(w, r)
 	})
 }
 

@@ -76,6 +76,7 @@ func (c Config) Check() error {
 	}
 	c.API.checkEdge(wrong)
 	c.Quotas.check(wrong)
+	c.checkIdentity(wrong)
 	errs = append(errs, c.checkDrivers()...)
 	if err := c.Rules.Domain().Check(); err != nil {
 		wrong("rules: %w", err)

@@ -22,6 +22,7 @@ import (
 // Config is the whole file.
 type Config struct {
 	API          API           `toml:"api"`
+	Identity     Identity      `toml:"identity"`
 	Rules        Rules         `toml:"rules"`
 	Cluster      Cluster       `toml:"cluster"`
 	Quotas       Quotas        `toml:"quotas"`
@@ -209,9 +210,13 @@ func placed(err error) error {
 	return fmt.Errorf("line %d, column %d: %w", line, column, err)
 }
 
-// Write writes the effective values as a file that Load reads; the password of the database is left out.
+// hidden stands for a password.
+const hidden = "xxxxx"
+
+// Write writes the effective values as a file that Load reads; passwords and their hashes are left out.
 func (c Config) Write(w io.Writer) error {
 	c.Database.DSN = withoutPassword(c.Database.DSN)
+	c.Identity = c.Identity.withoutSecrets()
 	if err := toml.NewEncoder(w).Encode(c); err != nil {
 		return fmt.Errorf("write configuration: %w", err)
 	}
@@ -224,11 +229,11 @@ var passwordWord = regexp.MustCompile(`(?i)(password\s*=\s*)('(?:[^'\\]|\\.)*'|\
 func withoutPassword(dsn string) string {
 	u, err := url.Parse(dsn)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return passwordWord.ReplaceAllString(dsn, "${1}xxxxx")
+		return passwordWord.ReplaceAllString(dsn, "${1}"+hidden)
 	}
 	q := u.Query()
 	if q.Has("password") {
-		q.Set("password", "xxxxx")
+		q.Set("password", hidden)
 		u.RawQuery = q.Encode()
 	}
 	return u.Redacted()

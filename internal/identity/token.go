@@ -17,46 +17,50 @@ import (
 // TokenFile stands in the state directory and holds the API token; mode 0600.
 const TokenFile = "api-token"
 
-// DefaultProject owns what is made when a request names no project.
-const DefaultProject = "default"
-
 // EnsureToken returns the token of the state directory, making one at first. Two processes that start at once get the
 // same one.
 func EnsureToken(stateDir string) (string, error) {
-	if token, err := ReadToken(stateDir); !errors.Is(err, fs.ErrNotExist) {
-		return token, err
-	}
-	secret := make([]byte, 32)
-	if _, err := rand.Read(secret); err != nil {
-		return "", fmt.Errorf("make api token: %w", err)
-	}
-	f, err := os.CreateTemp(stateDir, TokenFile+"-*") // mode 0600
-	if err != nil {
-		return "", fmt.Errorf("make api token: %w", err)
-	}
-	defer func() { _ = os.Remove(f.Name()) }() // the link stays
-	_, err = f.WriteString(hex.EncodeToString(secret) + "\n")
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return "", fmt.Errorf("write api token: %w", err)
-	}
-	// A link, not a rename: whoever comes second finds the first one's token.
-	if err := os.Link(f.Name(), filepath.Join(stateDir, TokenFile)); err != nil && !errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("write api token: %w", err)
-	}
-	return ReadToken(stateDir)
+	return ensureSecret(stateDir, TokenFile, "api token")
 }
 
 // ReadToken reads the token of the state directory.
-func ReadToken(stateDir string) (string, error) {
-	b, err := os.ReadFile(filepath.Join(stateDir, TokenFile))
+func ReadToken(stateDir string) (string, error) { return readSecret(stateDir, TokenFile, "api token") }
+
+// ensureSecret returns what a file of the state directory holds, 64 random hex digits if it has to be made.
+func ensureSecret(stateDir, file, what string) (string, error) {
+	if secret, err := readSecret(stateDir, file, what); !errors.Is(err, fs.ErrNotExist) {
+		return secret, err
+	}
+	random := make([]byte, 32)
+	if _, err := rand.Read(random); err != nil {
+		return "", fmt.Errorf("make %s: %w", what, err)
+	}
+	f, err := os.CreateTemp(stateDir, file+"-*") // mode 0600
 	if err != nil {
-		return "", fmt.Errorf("read api token: %w", err)
+		return "", fmt.Errorf("make %s: %w", what, err)
 	}
-	token := strings.TrimSpace(string(b))
-	if token == "" {
-		return "", fmt.Errorf("read api token: %s is empty", filepath.Join(stateDir, TokenFile))
+	defer func() { _ = os.Remove(f.Name()) }() // the link stays
+	_, err = f.WriteString(hex.EncodeToString(random) + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return "", fmt.Errorf("write %s: %w", what, err)
 	}
-	return token, nil
+	// A link, not a rename: whoever comes second finds the first one's.
+	if err := os.Link(f.Name(), filepath.Join(stateDir, file)); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("write %s: %w", what, err)
+	}
+	return readSecret(stateDir, file, what)
+}
+
+func readSecret(stateDir, file, what string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(stateDir, file))
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", what, err)
+	}
+	secret := strings.TrimSpace(string(b))
+	if secret == "" {
+		return "", fmt.Errorf("read %s: %s is empty", what, filepath.Join(stateDir, file))
+	}
+	return secret, nil
 }
 
 // Token is an Authenticator that knows one token; whoever has it is an administrator of the project they name in
@@ -71,22 +75,29 @@ func NewToken(token string) (*Token, error) {
 	return &Token{sum: sha256.Sum256([]byte(token))}, nil
 }
 
+// is compares in a time that says nothing: the sums are of equal length.
+func (t *Token) is(given string) bool {
+	sum := sha256.Sum256([]byte(given))
+	return subtle.ConstantTimeCompare(sum[:], t.sum[:]) == 1
+}
+
+// bearer is the token of an Authorization header; "" when it has another scheme.
+func bearer(authorization string) string {
+	scheme, rest, _ := strings.Cut(authorization, " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(rest)
+}
+
 // Authenticate takes the token from X-Auth-Token or Authorization: Bearer.
 func (t *Token) Authenticate(r *http.Request) (Principal, error) {
-	given := r.Header.Get("X-Auth-Token")
-	if given == "" {
-		scheme, rest, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		if strings.EqualFold(scheme, "Bearer") {
-			given = strings.TrimSpace(rest)
-		}
-	}
-	sum := sha256.Sum256([]byte(given)) // equal lengths, so the comparison's time says nothing
-	if subtle.ConstantTimeCompare(sum[:], t.sum[:]) != 1 {
+	if !t.is(given(r)) {
 		return Principal{}, ErrUnauthorized
 	}
 	project := r.Header.Get("X-Project-Id")
 	if project == "" {
 		project = DefaultProject
 	}
-	return Principal{UserID: "admin", ProjectID: project, Roles: []string{"admin"}}, nil
+	return Principal{UserID: ID("user", AdminName), ProjectID: project, Roles: []string{"admin"}}, nil
 }

@@ -27,7 +27,7 @@ var Keys = map[string]string{
 	"namespace":      "name of a network namespace",
 	"not_after":      "end of a certificate",
 	"owner_id":       "of a port",
-	"path":           "of an HTTP request",
+	"path":           "of an HTTP request, or of a file",
 	"pause":          "until the next start",
 	"pid":            "",
 	"position":       "of an amphora in its cluster",
