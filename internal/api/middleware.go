@@ -145,7 +145,7 @@ func authenticated(next http.Handler, who identity.Authenticator, authURL string
 
 // loggingIn serves the Identity API, which nobody has a token for yet.
 func loggingIn(next http.Handler, o v3.Options, log *slog.Logger) http.Handler {
-	o.Base, o.Log = base, log
+	o.Base, o.Client, o.Log = base, clientOf, log
 	accounts := routed(v3.Routes(o), log)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != v3.Prefix && !strings.HasPrefix(r.URL.Path, v3.Prefix+"/") {

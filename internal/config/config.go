@@ -143,8 +143,9 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 // Default is the configuration of a file that says nothing.
 func Default() Config {
 	return Config{
-		API:   API{Listen: "127.0.0.1:9876", PaginationMaxLimit: 1000},
-		Rules: defaultRules(),
+		API:      API{Listen: "127.0.0.1:9876", PaginationMaxLimit: 1000},
+		Identity: defaultIdentity(),
+		Rules:    defaultRules(),
 		Cluster: Cluster{
 			Type: "fixed", DesiredSize: 3, MinSize: 1, StandbySize: 1,
 			Cooldown: Duration(30 * time.Second), DrainTimeout: Duration(60 * time.Second),

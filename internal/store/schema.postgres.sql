@@ -42,6 +42,21 @@ CREATE TABLE amphora_port (
 
 CREATE INDEX amphora_port_amphora ON amphora_port USING btree (amphora_id);
 
+CREATE TABLE application_credential (
+    id text NOT NULL,
+    user_id text NOT NULL,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    secret_hash text NOT NULL,
+    roles text NOT NULL,
+    expires_at timestamp with time zone,
+    unrestricted boolean NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT application_credential_pkey PRIMARY KEY (id),
+    CONSTRAINT application_credential_user_id_name_key UNIQUE (user_id, name)
+);
+
 CREATE TABLE cluster (
     id text NOT NULL,
     load_balancer_id text NOT NULL,
@@ -397,6 +412,12 @@ CREATE TABLE quota (
     CONSTRAINT quota_pool_check CHECK ((pool >= '-1'::integer))
 );
 
+CREATE TABLE revocation (
+    what text NOT NULL,
+    until timestamp with time zone NOT NULL,
+    CONSTRAINT revocation_pkey PRIMARY KEY (what)
+);
+
 CREATE TABLE secret (
     id text NOT NULL,
     project_id text NOT NULL,
@@ -441,6 +462,13 @@ CREATE TABLE security_group (
 );
 
 CREATE INDEX security_group_project ON security_group USING btree (project_id);
+
+CREATE TABLE signing_key (
+    id text NOT NULL,
+    secret bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT signing_key_pkey PRIMARY KEY (id)
+);
 
 CREATE TABLE subnet (
     id text NOT NULL,

@@ -36,6 +36,20 @@ CREATE TABLE amphora_port (
 
 CREATE INDEX amphora_port_amphora ON amphora_port (amphora_id);
 
+CREATE TABLE application_credential (
+    id TEXT PRIMARY KEY,
+    user_id TEXT NOT NULL,
+    project_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT NOT NULL,
+    secret_hash TEXT NOT NULL,
+    roles TEXT NOT NULL,
+    expires_at TIMESTAMP,
+    unrestricted BOOLEAN NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    UNIQUE (user_id, name)
+);
+
 CREATE TABLE cluster (
     id TEXT PRIMARY KEY,
     load_balancer_id TEXT NOT NULL UNIQUE REFERENCES load_balancer (id),
@@ -304,6 +318,11 @@ CREATE TABLE quota (
     l7_rule INTEGER CHECK (l7_rule >= -1)
 );
 
+CREATE TABLE revocation (
+    what TEXT PRIMARY KEY,
+    until TIMESTAMP NOT NULL
+);
+
 CREATE TABLE secret (
     id TEXT PRIMARY KEY,
     project_id TEXT NOT NULL,
@@ -345,6 +364,12 @@ CREATE TABLE security_group (
 );
 
 CREATE INDEX security_group_project ON security_group (project_id);
+
+CREATE TABLE signing_key (
+    id TEXT PRIMARY KEY,
+    secret BLOB NOT NULL,
+    created_at TIMESTAMP NOT NULL
+);
 
 CREATE TABLE subnet (
     id TEXT PRIMARY KEY,

@@ -2,7 +2,6 @@ package v3
 
 import (
 	"encoding/json"
-	"net"
 	"net/http"
 	"slices"
 
@@ -140,7 +139,7 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 	var token string
 	var session identity.Session
 	if err == nil {
-		l.Address, _, _ = net.SplitHostPort(r.RemoteAddr)
+		l.Address = s.Client(r.Context())
 		token, session, err = s.Accounts.Login(r.Context(), l)
 	}
 	if err != nil {

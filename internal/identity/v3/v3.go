@@ -32,7 +32,9 @@ type Options struct {
 	Services []Service // beside identity itself
 	// Base is the address that the client used, without a path of ours.
 	Base func(ctx context.Context) string
-	Log  *slog.Logger
+	// Client is the address that the request came from.
+	Client func(ctx context.Context) string
+	Log    *slog.Logger
 }
 
 // Prefix begins all paths.

@@ -64,7 +64,7 @@ func newLab(t testing.TB, dsn string, change ...func(*identity.Options, *identit
 	}
 	l.handler = v3.Routes(v3.Options{
 		Accounts: l.accounts, Region: "R", Services: []v3.Service{{Type: "load-balancer", Name: "octavia", Path: "/load-balancer"}},
-		Base: func(context.Context) string { return base }, Log: slog.New(slog.DiscardHandler),
+		Base: func(context.Context) string { return base }, Client: func(context.Context) string { return "198.18.0.9" }, Log: slog.New(slog.DiscardHandler),
 	})
 	return l
 }
