@@ -256,6 +256,22 @@ func TestGuard(t *testing.T) {
 	})
 }
 
+// TestAllDieBeforeThereIsATable kills everybody between the first heartbeat and the first document.
+func TestAllDieBeforeThereIsATable(t *testing.T) {
+	w := newWorld(t)
+	a := w.actor()
+	for len(w.ids()) == 0 || w.row(w.ids()[0]).Status != lb.AmphoraReady {
+		w.tick()
+		if _, err := w.reconcile(a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, m := range w.machines {
+		m.hung = true
+	}
+	w.settle(a, 60)
+}
+
 func TestDelete(t *testing.T) {
 	for crash := range 60 {
 		w, a := built(t)

@@ -24,8 +24,11 @@ func (p *planner) decideTable() error {
 	base := p.in.Table
 	if !p.hasTable {
 		if p.standbyFor(base, false, nil) == nil {
-			p.removeUnnamed(nil)
-			return nil
+			d := &drafting{taken: map[string]bool{}} // those who die before there is a table are replaced all the same
+			err := p.dropDead(d)
+			p.rows = append(p.rows, d.steps...)
+			p.removeUnnamed(d)
+			return err
 		}
 		key := sha256.Sum256([]byte("table of " + p.ob.Cluster.ID + p.ob.Cluster.ProbeKey))
 		var err error
@@ -299,7 +302,7 @@ func (p *planner) nameStandbys(d *drafting) error {
 // removeUnnamed marks amphorae for deletion that are out of service and that no table names (any more).
 func (p *planner) removeUnnamed(d *drafting) {
 	for _, a := range p.ob.ClusterState.Amphorae {
-		if d != nil && (d.taken[a.ID] || names(d.table, a.ID)) || !a.OutOfService || going(a) || p.named(a.ID) {
+		if d.taken[a.ID] || names(d.table, a.ID) || !a.OutOfService || going(a) || p.named(a.ID) {
 			continue
 		}
 		if p.heldBack(a) {
