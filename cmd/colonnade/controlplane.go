@@ -69,7 +69,10 @@ func newControlPlane(ctx context.Context, name string, dir stateDir, conf config
 	if p.store, err = store.Open(ctx, dsn, store.WithQuota(conf.Quotas.Quota())); err != nil {
 		return nil, err
 	}
-	if err := p.openDrivers(ctx); err != nil {
+	if err = dir.claim(ctx, conf, p.store); err == nil {
+		err = p.openDrivers(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, p.store.Close())
 	}
 	p.queue = queue.New(p.store, log)

@@ -48,6 +48,10 @@ func (c *downCommand) Run(ctx context.Context) error {
 
 // takeAway removes what the control plane of dir made on this machine, and says on out what that was. It can be repeated after a failure.
 func takeAway(ctx context.Context, out io.Writer, dir stateDir, conf config.Config, purge bool) error {
+	d, err := dir.checkDrivers(conf)
+	if err != nil {
+		return err
+	}
 	m := machine{dir: dir, conf: conf, log: newLogger(conf.Log)}
 	n, err := networkDrivers[conf.Network.Driver](m)
 	if err != nil {
@@ -69,10 +73,14 @@ func takeAway(ctx context.Context, out io.Writer, dir stateDir, conf config.Conf
 		kept = fmt.Sprintf("What was configured is kept in %s, but the no-op drivers start on it only if it has no amphorae: --purge removes it.", dir)
 	}
 	if purge {
+		disclaimed := dir.disclaim(ctx, conf, d)
 		if err := os.RemoveAll(string(dir)); err != nil {
 			return fmt.Errorf("remove state directory: %w", err)
 		}
 		kept = fmt.Sprintf("Removed %s with all that was configured.", dir)
+		if disclaimed != nil {
+			kept += fmt.Sprintf(" The database still belongs to it, as deployment %s: %v.", d.ID, disclaimed)
+		}
 	}
 	_, err = fmt.Fprintf(out, "Removed from this machine: %s.\n%s\n", what, kept)
 	return err

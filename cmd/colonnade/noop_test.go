@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 
 	"colonnade/internal/api/wire"
 	"colonnade/internal/client"
+	"colonnade/internal/config"
 	"colonnade/internal/identity"
 )
 
@@ -179,4 +181,39 @@ func TestStayPending(t *testing.T) {
 	c, stop = up(t, dir) // nothing was built, so nothing was forgotten
 	pending(c)
 	stop()
+}
+
+// TestDeployment refuses what would build a second time, or take away, what another configuration or directory made.
+func TestDeployment(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	dir := userDir(t, "")
+	shared := filepath.Join(dir, "shared.db")
+	must(t, os.WriteFile(filepath.Join(dir, "colonnade.toml"), []byte(noopConfig+fmt.Sprintf("[database]\ndsn = %q\n", shared)), 0o644))
+	_, stop := up(t, dir)
+	t.Run("another state directory on the same database", func(t *testing.T) {
+		other := userDir(t, noopConfig+fmt.Sprintf("[database]\ndsn = %q\n", shared))
+		out, err := program(ctx, other, "up", "--listen", "127.0.0.1:0", "--metrics-listen=").CombinedOutput()
+		if want := "belongs to the deployment"; err == nil || !strings.Contains(string(out), want) || !strings.Contains(string(out), dir) {
+			t.Errorf("%v, %s; want %q, and of %s", err, out, want, dir)
+		}
+	})
+	stop()
+	t.Run("drivers that did not make what stands", func(t *testing.T) {
+		s := stateDir(filepath.Join(dir, "state"))
+		if _, err := s.checkDrivers(config.Default()); err == nil || !strings.Contains(err.Error(), `made with network driver "noop"`) {
+			t.Errorf("got %v", err)
+		}
+		err := takeAway(ctx, io.Discard, s, config.Default(), true)
+		if _, gone := os.Stat(string(s)); err == nil || gone != nil {
+			t.Errorf("purged with other drivers: %v, %v", err, gone)
+		}
+	})
+	t.Run("a purge lets another have the database", func(t *testing.T) {
+		if out, err := program(ctx, dir, "down", "--purge").CombinedOutput(); err != nil || strings.Contains(string(out), "still belongs") {
+			t.Fatalf("down: %v, %s", err, out)
+		}
+		_, stop := up(t, dir)
+		stop()
+	})
 }

@@ -14,16 +14,17 @@ func (s stateDir) path(name string) string { return filepath.Join(string(s), nam
 
 // Files and directories of a state directory.
 const (
-	databaseFile  = "colonnade.db"
-	authorityDir  = "pki"
-	cloudsFile    = "clouds.yaml"
-	lockFileName  = "lock"       // held by all running processes: alone by "up" and "down", together by single roles
-	startFileName = "start.lock" // held while a process looks at what is there and makes what is missing
-	runningDir    = "running"    // one file for each running process, named by its id and locked by it; it says what it is
-	stateDirMode  = 0o700
-	lockFileMode  = 0o600
-	stopTimeout   = 20 * time.Second
-	lockPollEvery = 50 * time.Millisecond
+	databaseFile   = "colonnade.db"
+	authorityDir   = "pki"
+	cloudsFile     = "clouds.yaml"
+	deploymentFile = "deployment.json" // whose the database is, and which drivers made what stands
+	lockFileName   = "lock"            // held by all running processes: alone by "up" and "down", together by single roles
+	startFileName  = "start.lock"      // held while a process looks at what is there and makes what is missing
+	runningDir     = "running"         // one file for each running process, named by its id and locked by it; it says what it is
+	stateDirMode   = 0o700
+	lockFileMode   = 0o600
+	stopTimeout    = 20 * time.Second
+	lockPollEvery  = 50 * time.Millisecond
 )
 
 // open makes the directory and returns its absolute path.

@@ -87,6 +87,9 @@ func (c *process) run(name, listen string, roles ...role) error {
 		return err
 	}
 	defer unlock()
+	if _, err := dir.checkDrivers(conf); err != nil {
+		return err
+	}
 	p, err := newControlPlane(ctx, name, dir, conf, newLogger(conf.Log))
 	if err != nil {
 		return err

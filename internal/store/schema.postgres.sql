@@ -92,6 +92,15 @@ CREATE INDEX cluster_created ON cluster USING btree (created_at, id);
 
 CREATE INDEX cluster_distributor ON cluster USING btree (distributor_id);
 
+CREATE TABLE deployment (
+    only_one integer NOT NULL,
+    id text NOT NULL,
+    description text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT deployment_pkey PRIMARY KEY (only_one),
+    CONSTRAINT deployment_only_one_check CHECK ((only_one = 1))
+);
+
 CREATE TABLE distributor (
     id text NOT NULL,
     project_id text NOT NULL,

@@ -78,6 +78,13 @@ CREATE INDEX cluster_created ON cluster (created_at, id);
 
 CREATE INDEX cluster_distributor ON cluster (distributor_id);
 
+CREATE TABLE deployment (
+    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+    id TEXT NOT NULL,
+    description TEXT NOT NULL,
+    created_at TIMESTAMP NOT NULL
+);
+
 CREATE TABLE distributor (
     id TEXT PRIMARY KEY,
     project_id TEXT NOT NULL,

@@ -1,0 +1,8 @@
+-- +goose Up
+-- Whose database this is: the one state directory that works with it.
+CREATE TABLE deployment (
+    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+    id TEXT NOT NULL,
+    description TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL
+);
