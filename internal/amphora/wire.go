@@ -21,6 +21,9 @@ type Desired struct {
 	SecondChance bool `json:"second_chance"`
 	// DefaultConnectionLimit stands for a listener's -1.
 	DefaultConnectionLimit int `json:"default_connection_limit"`
+	// Secrets are certificates with keys, authorities and lists of what they revoked, PEM by the name that listeners and
+	// pools have for it. An agent keeps them in memory alone.
+	Secrets map[string]string `json:"secrets,omitempty"`
 }
 
 // VIP is an address every amphora of the cluster serves and none announces.
@@ -51,6 +54,7 @@ type Listener struct {
 	TimeoutMemberConnect int               `json:"timeout_member_connect"` // ms
 	TimeoutMemberData    int               `json:"timeout_member_data"`    // ms
 	TimeoutTCPInspect    int               `json:"timeout_tcp_inspect"`    // ms
+	TLS                  *ListenerTLS      `json:"tls,omitempty"`
 }
 
 // Pool as the agent needs it.
@@ -59,6 +63,7 @@ type Pool struct {
 	Protocol           string                 `json:"protocol"`
 	Algorithm          string                 `json:"lb_algorithm"`
 	SessionPersistence *lb.SessionPersistence `json:"session_persistence,omitempty"`
+	TLS                *PoolTLS               `json:"tls,omitempty"`
 	Members            []Member               `json:"members"`
 	Monitor            *Monitor               `json:"health_monitor,omitempty"`
 }

@@ -102,6 +102,9 @@ func Open(ctx context.Context, conf agentconf.Config, parts Parts, log *slog.Log
 	if found, err := a.store.load(documentFile, &doc); err != nil {
 		return nil, err
 	} else if found && doc != nil {
+		if doc.Secrets, err = haproxy.KeptSecrets(filepath.Join(conf.Place.Dir, haproxyDir)); err != nil {
+			return nil, err
+		}
 		if problems := haproxy.Check(*doc); len(problems) > 0 {
 			return nil, fmt.Errorf("kept document: %w", &amphora.RefusedError{Problems: problems})
 		}
@@ -215,8 +218,12 @@ func (a *Agent) PutDocument(ctx context.Context, d amphora.Desired) (amphora.Sta
 		}
 		return amphora.Status{}, err
 	}
-	if err := a.store.save(documentFile, d); err != nil {
+	if err := a.store.save(documentFile, d.WithoutSecrets()); err != nil {
 		return amphora.Status{}, err
+	}
+	if err := a.hap.Prune(d); err != nil {
+		// What is left over is in memory and named by nobody; the next document tries again.
+		a.log.WarnContext(ctx, "former secrets not removed", "error", err)
 	}
 	a.behind = false
 	a.mu.Lock()

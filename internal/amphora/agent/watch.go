@@ -242,7 +242,9 @@ func draining(c *distributor.Compiled, self string) bool {
 // sendOnIdle makes clients of a draining amphora move: a renewed HAProxy closes what is idle, and after its next answer
 // what is not, while the new worker still takes whoever is sent here by an older table.
 func (a *Agent) sendOnIdle(ctx context.Context, d amphora.Desired, c *distributor.Compiled) {
-	http := slices.ContainsFunc(d.Listeners, func(l amphora.Listener) bool { return l.Protocol == lb.ProtocolHTTP })
+	http := slices.ContainsFunc(d.Listeners, func(l amphora.Listener) bool {
+		return l.Protocol == lb.ProtocolHTTP || l.Protocol == lb.ProtocolTerminatedHTTPS
+	})
 	now := a.now()
 	a.mu.Lock()
 	newest := a.seen.haproxy.Newest

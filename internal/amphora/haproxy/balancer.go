@@ -146,7 +146,20 @@ func (b *Balancer) Apply(ctx context.Context, next amphora.Desired, prepare func
 		b.document, b.wanted = next, false
 		return nil
 	}
+	if err := b.putSecrets(next); err != nil {
+		return err
+	}
+	if err := b.applyWith(ctx, next, text, prepare); err != nil {
+		// The files are those of what runs again.
+		return errors.Join(err, b.putSecrets(b.document))
+	}
+	return nil
+}
+
+// applyWith is Apply for a document with listeners, whose secrets are there.
+func (b *Balancer) applyWith(ctx context.Context, next amphora.Desired, text string, prepare func() error) error {
 	var change Change
+	var err error
 	running := b.running != nil && b.wanted
 	if running {
 		if change, err = Diff(b.document, next, b.settings); err != nil {
@@ -220,7 +233,11 @@ func (b *Balancer) change(ctx context.Context, change Change, text string, next 
 
 func (b *Balancer) commands(ctx context.Context, commands []Command) error {
 	for _, c := range commands {
-		answer, err := b.ctl.ask(ctx, runSocket, c.Line)
+		line := c.Line
+		if c.Payload != "" {
+			line += " <<\n" + c.Payload // an empty line ends it
+		}
+		answer, err := b.ctl.ask(ctx, runSocket, line)
 		if err != nil {
 			return err
 		}

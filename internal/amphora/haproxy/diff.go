@@ -22,6 +22,8 @@ func (c Class) String() string { return [...]string{"nothing", "runtime", "reloa
 // Command is one line for the runtime socket, with what a success answers.
 type Command struct {
 	Line string
+	// Payload follows the line; it may be secret, so it stands in no error.
+	Payload string
 	// Answers are texts of which a success contains one; none: a success is silent.
 	Answers []string
 }
@@ -43,7 +45,11 @@ func Diff(old, next amphora.Desired, s Settings) (Change, error) {
 	if err != nil {
 		return Change{}, err
 	}
+	secrets := secretCommands(old, next)
 	if before == after {
+		if len(secrets) > 0 {
+			return Change{Class: Runtime, Commands: secrets}, nil
+		}
 		return Change{}, nil
 	}
 	before, _ = Render(withoutMembers(old), s)
@@ -51,7 +57,7 @@ func Diff(old, next amphora.Desired, s Settings) (Change, error) {
 	if before != after {
 		return Change{Class: Reload}, nil
 	}
-	change := Change{Class: Runtime}
+	change := Change{Class: Runtime, Commands: secrets}
 	was := map[string]amphora.Pool{}
 	for _, p := range old.Pools {
 		was[p.ID] = p
@@ -107,7 +113,7 @@ func memberCommands(d amphora.Desired, l amphora.Listener, old, next amphora.Poo
 			out = append(out, addCommands(d, l, next, m)...)
 			continue
 		}
-		if before.ServerID != m.ServerID || fixedOptions(old, before) != fixedOptions(next, m) {
+		if before.ServerID != m.ServerID || fixedOptions(l, old, before) != fixedOptions(l, next, m) {
 			return nil, false
 		}
 		server := name + "/" + m.ID
@@ -128,9 +134,9 @@ func memberCommands(d amphora.Desired, l amphora.Listener, old, next amphora.Poo
 }
 
 // fixedOptions are the parameters that a running server cannot change.
-func fixedOptions(p amphora.Pool, m amphora.Member) string {
+func fixedOptions(l amphora.Listener, p amphora.Pool, m amphora.Member) string {
 	m.Weight = 0
-	return serverOptions(p, m)
+	return serverOptions(l, p, m)
 }
 
 func addCommands(d amphora.Desired, l amphora.Listener, p amphora.Pool, m amphora.Member) []Command {
@@ -138,7 +144,7 @@ func addCommands(d amphora.Desired, l amphora.Listener, p amphora.Pool, m amphor
 	server := name + "/" + m.ID
 	out := []Command{
 		{
-			Line:    fmt.Sprintf("add server %s %s id %d%s", server, hostPort(m.Address, m.Port), m.ServerID, serverOptions(p, m)),
+			Line:    fmt.Sprintf("add server %s %s id %d%s", server, hostPort(m.Address, m.Port), m.ServerID, serverOptions(l, p, m)),
 			Answers: []string{"New server registered."},
 		},
 		// 2.6 counts an added server's weight as 1 until it is set once more.

@@ -98,7 +98,7 @@ func Render(d amphora.Desired, s Settings) (string, error) {
 func renderFrontend(d amphora.Desired, l amphora.Listener, s Settings) frontend {
 	f := frontend{ID: l.ID, Mode: mode(l), ClientTimeout: orDefault(l.TimeoutClientData, defaultData)}
 	for _, v := range d.VIPs {
-		f.Binds = append(f.Binds, hostPort(v.Address, l.Port))
+		f.Binds = append(f.Binds, hostPort(v.Address, l.Port)+bindOptions(l))
 	}
 	limit := l.ConnectionLimit
 	if limit < 0 {
@@ -111,18 +111,10 @@ func renderFrontend(d amphora.Desired, l amphora.Listener, s Settings) frontend 
 	if l.TimeoutTCPInspect > 0 {
 		f.Lines = append(f.Lines, fmt.Sprintf("tcp-request inspect-delay %dms", min(l.TimeoutTCPInspect, longest)))
 	}
-	for _, name := range insertable {
-		if l.InsertHeaders[name] != "true" {
-			continue
-		}
-		switch name {
-		case "X-Forwarded-For":
-			f.Lines = append(f.Lines, "option forwardfor")
-		case "X-Forwarded-Port":
-			f.Lines = append(f.Lines, "http-request set-header X-Forwarded-Port %[dst_port]")
-		case "X-Forwarded-Proto":
-			f.Lines = append(f.Lines, "http-request set-header X-Forwarded-Proto http")
-		}
+	f.Lines = append(f.Lines, headerLines(l)...)
+	f.Lines = append(f.Lines, tlsLines(l.TLS)...)
+	if l.Protocol == lb.ProtocolPrometheus {
+		f.Lines = append(f.Lines, "http-request use-service prometheus-exporter if { path /metrics }", "http-request return status 404")
 	}
 	return f
 }
@@ -154,7 +146,7 @@ func renderBackend(d amphora.Desired, l amphora.Listener, p amphora.Pool, s Sett
 		b.Monitor = monitorLines(*m)
 	}
 	for _, m := range memberOrder(p, s) {
-		b.Servers = append(b.Servers, serverLine(p, m))
+		b.Servers = append(b.Servers, serverLine(l, p, m))
 	}
 	return b
 }
@@ -201,7 +193,7 @@ func cookieKey(d amphora.Desired, poolID string) string {
 
 func monitorLines(m amphora.Monitor) []string {
 	lines := []string{fmt.Sprintf("timeout check %ds", m.Timeout)}
-	if m.Type == lb.MonitorTCP {
+	if m.Type == lb.MonitorTCP || m.Type == lb.MonitorTLSHello {
 		return lines
 	}
 	send := "http-check send meth " + orText(m.HTTPMethod, "GET") + " uri " + quote(orText(m.URLPath, "/"))
@@ -231,8 +223,8 @@ func memberOrder(p amphora.Pool, s Settings) []amphora.Member {
 	return order
 }
 
-func serverLine(p amphora.Pool, m amphora.Member) string {
-	line := m.ID + " " + hostPort(m.Address, m.Port) + " id " + strconv.Itoa(m.ServerID) + serverOptions(p, m)
+func serverLine(l amphora.Listener, p amphora.Pool, m amphora.Member) string {
+	line := m.ID + " " + hostPort(m.Address, m.Port) + " id " + strconv.Itoa(m.ServerID) + serverOptions(l, p, m)
 	if !m.Enabled {
 		line += " disabled"
 	}
@@ -240,7 +232,7 @@ func serverLine(p amphora.Pool, m amphora.Member) string {
 }
 
 // serverOptions are the parameters that the file and the runtime API's "add server" share.
-func serverOptions(p amphora.Pool, m amphora.Member) string {
+func serverOptions(l amphora.Listener, p amphora.Pool, m amphora.Member) string {
 	o := fmt.Sprintf(" weight %d", m.Weight)
 	if m.Backup {
 		o += " backup"
@@ -250,13 +242,20 @@ func serverOptions(p amphora.Pool, m amphora.Member) string {
 		o += " send-proxy"
 	case lb.ProtocolProxyV2:
 		o += " send-proxy-v2"
+		if l.TLS != nil {
+			o += "-ssl-cn"
+		}
 	}
+	o += memberTLS(mode(l), p.TLS)
 	if p.Monitor == nil {
 		return o
 	}
 	o += " check"
-	if p.Monitor.Type == lb.MonitorHTTPS {
-		o += " check-ssl verify none"
+	if p.Monitor.Type == lb.MonitorHTTPS || p.Monitor.Type == lb.MonitorTLSHello {
+		o += " check-ssl"
+		if p.TLS == nil { // a pool that speaks TLS has said whom it trusts
+			o += " verify none"
+		}
 	}
 	o += fmt.Sprintf(" inter %ds fall %d rise %d", p.Monitor.Delay, p.Monitor.MaxRetriesDown, p.Monitor.MaxRetries)
 	if m.MonitorAddress != "" {
@@ -269,7 +268,8 @@ func serverOptions(p amphora.Pool, m amphora.Member) string {
 }
 
 func mode(l amphora.Listener) string {
-	if l.Protocol == lb.ProtocolHTTP {
+	switch l.Protocol {
+	case lb.ProtocolHTTP, lb.ProtocolTerminatedHTTPS, lb.ProtocolPrometheus:
 		return "http"
 	}
 	return "tcp"

@@ -39,16 +39,18 @@ var (
 		lb.ProtocolHTTP:  {lb.ProtocolHTTP, lb.ProtocolProxy, lb.ProtocolProxyV2},
 		lb.ProtocolHTTPS: {lb.ProtocolHTTPS, lb.ProtocolProxy, lb.ProtocolProxyV2, lb.ProtocolTCP},
 		lb.ProtocolTCP:   {lb.ProtocolHTTP, lb.ProtocolHTTPS, lb.ProtocolProxy, lb.ProtocolProxyV2, lb.ProtocolTCP},
+
+		lb.ProtocolTerminatedHTTPS: {lb.ProtocolHTTP, lb.ProtocolProxy, lb.ProtocolProxyV2},
+		lb.ProtocolPrometheus:      {},
 	}
 	algorithms    = []string{lb.RoundRobin, lb.LeastConnections, lb.SourceIP}
 	poolProtocols = []string{lb.ProtocolHTTP, lb.ProtocolHTTPS, lb.ProtocolTCP, lb.ProtocolProxy, lb.ProtocolProxyV2}
-	insertable    = []string{"X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto"}
 )
 
 // Check validates every string and number of the document that reaches a file, command or rule, against its grammar, and
 // refuses what this agent cannot do. Nothing unsupported is ever ignored.
 func Check(d amphora.Desired) []amphora.Problem {
-	c := &checker{pools: map[string]amphora.Pool{}, ids: map[string]bool{}}
+	c := &checker{pools: map[string]amphora.Pool{}, ids: map[string]bool{}, secrets: d.Secrets}
 	c.document(d)
 	for _, p := range d.Pools {
 		c.pool(p)
@@ -69,6 +71,7 @@ type checker struct {
 	problems []amphora.Problem
 	pools    map[string]amphora.Pool
 	ids      map[string]bool
+	secrets  map[string]string
 }
 
 func (c *checker) add(kind, id, format string, args ...any) {
@@ -158,12 +161,13 @@ func (c *checker) listener(l amphora.Listener) {
 		case value == "false":
 		case value != "true":
 			bad("insert_headers: value %q", value)
-		case l.Protocol != lb.ProtocolHTTP:
-			bad("insert_headers needs an HTTP listener")
-		case !slices.Contains(insertable, name):
+		case l.Protocol != lb.ProtocolHTTP && l.Protocol != lb.ProtocolTerminatedHTTPS:
+			bad("insert_headers needs a listener that speaks HTTP")
+		case !insertable(l.Protocol, name):
 			bad("insert_headers: %q is not supported", name)
 		}
 	}
+	c.listenerTLS(l)
 	for _, cidr := range l.AllowedCIDRs {
 		if _, err := netip.ParsePrefix(cidr); err != nil {
 			bad("allowed_cidrs: %q", cidr)
@@ -199,6 +203,7 @@ func (c *checker) pool(p amphora.Pool) {
 			bad("session persistence %q is not supported", sp.Type)
 		}
 	}
+	c.poolTLS(p)
 	servers, places := map[int]bool{}, map[netip.AddrPort]bool{}
 	for _, m := range p.Members {
 		c.member(m)
@@ -254,7 +259,7 @@ func (c *checker) monitor(m amphora.Monitor) {
 		bad("max_retries %d, max_retries_down %d", m.MaxRetries, m.MaxRetriesDown)
 	}
 	switch m.Type {
-	case lb.MonitorTCP:
+	case lb.MonitorTCP, lb.MonitorTLSHello:
 		return
 	case lb.MonitorHTTP, lb.MonitorHTTPS:
 	default:
