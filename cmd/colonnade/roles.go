@@ -50,7 +50,11 @@ func roleAPI(ctx context.Context, p *controlPlane) ([]runner, error) {
 	deps := api.Deps{
 		Store: p.store, Networks: p.network, Operator: operator, Ports: ports, Provider: provider(p.conf), Log: p.log, Observe: p.metrics.API(),
 		Settings: api.Settings{
-			DesiredSize: c.DesiredSize, MinSize: c.MinSize, StandbySize: c.StandbySize, Cooldown: time.Duration(c.Cooldown),
+			Shape: lb.Shape{
+				DesiredSize: c.DesiredSize, MinSize: c.MinSize, StandbySize: c.StandbySize,
+				Type: c.Type, Affinity: lb.AffinitySourceIP, Sharing: lb.SharingProject,
+			}.In(lb.Topology(c.Topology)),
+			Cooldown:           time.Duration(c.Cooldown),
 			AcceptWhilePending: p.conf.API.AcceptWhilePending, Rules: p.conf.Rules.Domain(),
 		},
 	}

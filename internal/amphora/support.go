@@ -91,3 +91,16 @@ func supportsPool(p *lb.Pool) error {
 	}
 	return nil
 }
+
+// FlavorCapabilities are those that do not ask something of images, of sizes of instances or of SR-IOV ports: the
+// compute drivers there are know none of these.
+func (HAProxy) FlavorCapabilities() []lb.Capability {
+	return slices.DeleteFunc(lb.FlavorCapabilities(), func(c lb.Capability) bool {
+		return slices.Contains([]string{"compute_flavor", "amp_image_tag", "sriov_vip", "allow_member_sriov"}, c.Name)
+	})
+}
+
+// ZoneCapabilities are those that do not ask something of compute drivers with zones: there are none.
+func (HAProxy) ZoneCapabilities() []lb.Capability {
+	return slices.DeleteFunc(lb.ZoneCapabilities(), func(c lb.Capability) bool { return c.Name != "valid_vip_networks" })
+}

@@ -27,10 +27,8 @@ import (
 
 // Settings are what new clusters get unless an operator says otherwise (S44).
 type Settings struct {
-	DesiredSize int           // N, positions
-	MinSize     int           // the smallest number that serves
-	StandbySize int           // warm amphorae beyond N
-	Cooldown    time.Duration // between elective changes
+	lb.Shape
+	Cooldown time.Duration // between elective changes
 	// AcceptWhilePending lets changes of a load balancer in PENDING_* coalesce instead of answering 409.
 	AcceptWhilePending bool
 	// Rules are the operator's part in what requests may ask for.
@@ -39,7 +37,10 @@ type Settings struct {
 
 // DefaultSettings are three active amphorae and one standby.
 func DefaultSettings() Settings {
-	return Settings{DesiredSize: 3, MinSize: 1, StandbySize: 1, Cooldown: 30 * time.Second, Rules: lb.DefaultRules()}
+	return Settings{Shape: lb.Shape{
+		Topology: lb.TopologyActiveActive, DesiredSize: 3, MinSize: 1, StandbySize: 1, Type: lb.ClusterFixed,
+		Affinity: lb.AffinitySourceIP, Sharing: lb.SharingProject,
+	}, Cooldown: 30 * time.Second, Rules: lb.DefaultRules()}
 }
 
 // Deps is what the API stands on.

@@ -37,7 +37,7 @@ loadbalancer
   pools                       [pool]               C
   provider                    text(64)             C   grammar
   flavor_id                   uuid                 C
-  availability_zone           text(255)            C   absent
+  availability_zone           text(255)            C   grammar
   tags                        texts(255)           CU  =["t"]
   amphora_address_pool        texts(64)            C   grammar
 
@@ -137,6 +137,28 @@ healthmonitor
   http_version                number(1.0,1.1)      CU  =null
   domain_name                 text(1,255)          CU  =null  grammar
   tags                        texts(255)           CU  =["t"]
+
+flavor
+  name                        text(1,255)          C!U =400
+  description                 text(255)            CU  =""
+  enabled                     truth                CU  =true
+  flavor_profile_id           uuid                 C!
+
+flavorprofile
+  name                        text(1,255)          C!U =400
+  provider_name               text(255)            C!U =400 grammar
+  flavor_data                 text(4096)           C!U =400 grammar
+
+availability_zone
+  name                        text(1,255)          C!
+  description                 text(255)            CU  =""
+  enabled                     truth                CU  =true
+  availability_zone_profile_id uuid                C!
+
+availability_zone_profile
+  name                        text(1,255)          C!U =400
+  provider_name               text(255)            C!U =400 grammar
+  availability_zone_data      text(4096)           C!U =400 grammar
 `
 
 // field is one line of the table.
@@ -297,6 +319,10 @@ func TestFieldTableIsThatOfTheRequests(t *testing.T) {
 		{"pool", reflect.TypeFor[wire.PoolCreate](), reflect.TypeFor[wire.PoolUpdate]()},
 		{"member", reflect.TypeFor[wire.MemberCreate](), reflect.TypeFor[wire.MemberUpdate]()},
 		{"healthmonitor", reflect.TypeFor[wire.HealthMonitorCreate](), reflect.TypeFor[wire.HealthMonitorUpdate]()},
+		{"flavor", reflect.TypeFor[wire.FlavorCreate](), reflect.TypeFor[wire.FlavorUpdate]()},
+		{"flavorprofile", reflect.TypeFor[wire.FlavorProfileCreate](), reflect.TypeFor[wire.FlavorProfileUpdate]()},
+		{"availability_zone", reflect.TypeFor[wire.AvailabilityZoneCreate](), reflect.TypeFor[wire.AvailabilityZoneUpdate]()},
+		{"availability_zone_profile", reflect.TypeFor[wire.AvailabilityZoneProfileCreate](), reflect.TypeFor[wire.AvailabilityZoneProfileUpdate]()},
 	} {
 		for _, request := range []reflect.Type{c.create, c.update} {
 			if request == nil {

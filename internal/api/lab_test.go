@@ -89,6 +89,23 @@ func (l *lab) with(change func(*api.Deps)) {
 	l.handler = h
 }
 
+// flavor makes a flavor with its profile.
+func (l *lab) flavor(name, data string) (profileID, id string) {
+	l.t.Helper()
+	b, _ := json.Marshal(data)
+	profileID = l.must(201, "POST", "/v2.0/lbaas/flavorprofiles", `{"flavorprofile":{"name":"`+name+`","provider_name":"amphora","flavor_data":`+string(b)+`}}`).id(l.t, "flavorprofile")
+	return profileID, l.must(201, "POST", "/v2.0/lbaas/flavors", `{"flavor":{"name":"`+name+`","flavor_profile_id":"`+profileID+`"}}`).id(l.t, "flavor")
+}
+
+// zone makes an availability zone with its profile.
+func (l *lab) zone(name, data string) (profileID string) {
+	l.t.Helper()
+	b, _ := json.Marshal(data)
+	profileID = l.must(201, "POST", "/v2.0/lbaas/availabilityzoneprofiles", `{"availability_zone_profile":{"name":"`+name+`","provider_name":"amphora","availability_zone_data":`+string(b)+`}}`).id(l.t, "availability_zone_profile")
+	l.must(201, "POST", "/v2.0/lbaas/availabilityzones", `{"availability_zone":{"name":"`+name+`","availability_zone_profile_id":"`+profileID+`"}}`)
+	return profileID
+}
+
 type answer struct {
 	status int
 	header http.Header

@@ -205,7 +205,18 @@ func listed[T, V any](ctx context.Context, c *call, root string, fetch func(cont
 			return nil, err
 		}
 	}
-	return map[string]any{root: items, root + "_links": links}, nil
+	return map[string]any{root: items, linksKey(root): links}, nil
+}
+
+// linksKey is what clients know a list's links by: those of profiles by the singular.
+func linksKey(root string) string {
+	switch root {
+	case "flavorprofiles":
+		return "flavorprofile_links"
+	case "availability_zone_profiles":
+		return "availability_zone_profile_links"
+	}
+	return root + "_links"
 }
 
 func (p *page) link(href, rel, marker string) wire.Link {

@@ -101,15 +101,17 @@ func (s *server) createLoadBalancer(ctx context.Context, c *call) (any, error) {
 	}
 	l := lb.LoadBalancer{
 		ID: uuid.NewString(), ProjectID: project, Name: in.Name.Or(""), Description: in.Description.Or(""),
-		Enabled: !in.AdminStateUp.Set || in.AdminStateUp.V, Provider: in.Provider.Or(lb.ProviderName), Tags: in.Tags.V,
+		Enabled: !in.AdminStateUp.Set || in.AdminStateUp.V, Provider: in.Provider.Or(""), Tags: in.Tags.V,
 	}
 	err = refuseAny(map[string]bool{
 		"additional_vips":   len(in.AdditionalVIPs.V) > 0,
-		"availability_zone": in.AvailabilityZone.V != "",
-		"flavor_id":         in.FlavorID.Given(),
 		"vip_qos_policy_id": in.VIPQosPolicyID.Given(),
 		"vip_sg_ids":        len(in.VIPSgIDs.V) > 0,
 	})
+	if err != nil {
+		return nil, err
+	}
+	flavor, zone, err := s.choose(ctx, &l, in)
 	if err == nil {
 		err = lb.ValidateLoadBalancer(l)
 	}
@@ -117,6 +119,9 @@ func (s *server) createLoadBalancer(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	vip, err := s.resolveVIP(ctx, l, in)
+	if err == nil {
+		err = checkZone(zone, vip.NetworkID)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +134,7 @@ func (s *server) createLoadBalancer(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.plant(ctx, &tree, vip); err != nil {
+	if err := s.plant(ctx, &tree, vip, flavor); err != nil {
 		return nil, err
 	}
 	written, err := s.Store.Tree(ctx, l.ID)

@@ -75,7 +75,7 @@ const commonFilters = "id name provisioning_status operating_status admin_state_
 
 // filters are the names that lists filter by, by operation; all but those of tags sort, too.
 var filters = map[string]string{
-	"list-load-balancers": commonFilters + "description provider vip_address vip_port_id vip_subnet_id vip_network_id",
+	"list-load-balancers": commonFilters + "description provider vip_address vip_port_id vip_subnet_id vip_network_id flavor_id availability_zone",
 	"list-listeners": commonFilters + "description loadbalancer_id protocol protocol_port connection_limit default_pool_id " +
 		"timeout_client_data timeout_member_connect timeout_member_data timeout_tcp_inspect",
 	"list-pools":           commonFilters + "description loadbalancer_id protocol lb_algorithm healthmonitor_id",
@@ -85,7 +85,11 @@ var filters = map[string]string{
 	"list-amphorae":        "id loadbalancer_id cluster_id compute_id lb_network_ip vrrp_ip vrrp_port_id role status position cert_expiration created_at updated_at",
 	"list-clusters": "id name cluster_type loadbalancer_id distributor_id desired_size min_size " +
 		"provisioning_status operating_status admin_state_up created_at updated_at",
-	"list-distributors": "id status compute_id lb_network_ip created_at updated_at",
+	"list-flavors":                    "id name description enabled flavor_profile_id",
+	"list-flavor-profiles":            "id name provider_name flavor_data",
+	"list-availability-zones":         "name description enabled availability_zone_profile_id",
+	"list-availability-zone-profiles": "id name provider_name availability_zone_data",
+	"list-distributors":               "id status compute_id lb_network_ip created_at updated_at",
 }
 
 func addFilters(op *huma.Operation) {

@@ -79,6 +79,30 @@ func (s *server) table() []route {
 		{method: put, path: lbaas + "/quotas/{project_id}", id: "update-quota", status: 202, inRoot: "quota", in: wire.QuotaUpdate{}, outRoot: "quota", out: wire.Quota{}, serve: s.updateQuota},
 		{method: del, path: lbaas + "/quotas/{project_id}", id: "reset-quota", status: 202, serve: s.resetQuota},
 		{method: get, path: lbaas + "/quotas/{project_id}/default", id: "show-project-default-quota", status: 200, outRoot: "quota", out: wire.Quota{}, serve: s.defaultQuota},
+		{method: get, path: lbaas + "/flavors", id: "list-flavors", status: 200, outRoot: "flavors", out: wire.Flavor{}, list: true, serve: s.listFlavors},
+		{method: post, path: lbaas + "/flavors", id: "create-flavor", status: 201, inRoot: "flavor", in: wire.FlavorCreate{}, outRoot: "flavor", out: wire.Flavor{}, serve: s.createFlavor},
+		{method: get, path: lbaas + "/flavors/{id}", id: "show-flavor", status: 200, outRoot: "flavor", out: wire.Flavor{}, serve: s.showFlavor},
+		{method: put, path: lbaas + "/flavors/{id}", id: "update-flavor", status: 200, inRoot: "flavor", in: wire.FlavorUpdate{}, outRoot: "flavor", out: wire.Flavor{}, serve: s.updateFlavor},
+		{method: del, path: lbaas + "/flavors/{id}", id: "delete-flavor", status: 204, serve: s.deleteFlavor},
+		{method: get, path: lbaas + "/flavorprofiles", id: "list-flavor-profiles", status: 200, outRoot: "flavorprofiles", out: wire.FlavorProfile{}, list: true, serve: s.listFlavorProfiles},
+		{method: post, path: lbaas + "/flavorprofiles", id: "create-flavor-profile", status: 201, inRoot: "flavorprofile", in: wire.FlavorProfileCreate{}, outRoot: "flavorprofile", out: wire.FlavorProfile{}, serve: s.createFlavorProfile},
+		{method: get, path: lbaas + "/flavorprofiles/{id}", id: "show-flavor-profile", status: 200, outRoot: "flavorprofile", out: wire.FlavorProfile{}, serve: s.showFlavorProfile},
+		{method: put, path: lbaas + "/flavorprofiles/{id}", id: "update-flavor-profile", status: 200, inRoot: "flavorprofile", in: wire.FlavorProfileUpdate{}, outRoot: "flavorprofile", out: wire.FlavorProfile{}, serve: s.updateFlavorProfile},
+		{method: del, path: lbaas + "/flavorprofiles/{id}", id: "delete-flavor-profile", status: 204, serve: s.deleteFlavorProfile},
+		{method: get, path: lbaas + "/availabilityzones", id: "list-availability-zones", status: 200, outRoot: "availability_zones", out: wire.AvailabilityZone{}, list: true, serve: s.listZones},
+		{method: post, path: lbaas + "/availabilityzones", id: "create-availability-zone", status: 201, inRoot: "availability_zone", in: wire.AvailabilityZoneCreate{}, outRoot: "availability_zone", out: wire.AvailabilityZone{}, serve: s.createZone},
+		{method: get, path: lbaas + "/availabilityzones/{id}", id: "show-availability-zone", status: 200, outRoot: "availability_zone", out: wire.AvailabilityZone{}, serve: s.showZone},
+		{method: put, path: lbaas + "/availabilityzones/{id}", id: "update-availability-zone", status: 200, inRoot: "availability_zone", in: wire.AvailabilityZoneUpdate{}, outRoot: "availability_zone", out: wire.AvailabilityZone{}, serve: s.updateZone},
+		{method: del, path: lbaas + "/availabilityzones/{id}", id: "delete-availability-zone", status: 204, serve: s.deleteZone},
+		{method: get, path: lbaas + "/availabilityzoneprofiles", id: "list-availability-zone-profiles", status: 200, outRoot: "availability_zone_profiles", out: wire.AvailabilityZoneProfile{}, list: true, serve: s.listZoneProfiles},
+		{method: post, path: lbaas + "/availabilityzoneprofiles", id: "create-availability-zone-profile", status: 201, inRoot: "availability_zone_profile", in: wire.AvailabilityZoneProfileCreate{}, outRoot: "availability_zone_profile", out: wire.AvailabilityZoneProfile{}, serve: s.createZoneProfile},
+		{method: get, path: lbaas + "/availabilityzoneprofiles/{id}", id: "show-availability-zone-profile", status: 200, outRoot: "availability_zone_profile", out: wire.AvailabilityZoneProfile{}, serve: s.showZoneProfile},
+		{method: put, path: lbaas + "/availabilityzoneprofiles/{id}", id: "update-availability-zone-profile", status: 200, inRoot: "availability_zone_profile", in: wire.AvailabilityZoneProfileUpdate{}, outRoot: "availability_zone_profile", out: wire.AvailabilityZoneProfile{}, serve: s.updateZoneProfile},
+		{method: del, path: lbaas + "/availabilityzoneprofiles/{id}", id: "delete-availability-zone-profile", status: 204, serve: s.deleteZoneProfile},
+
+		{method: get, path: lbaas + "/providers", id: "show-providers", status: 200, outRoot: "providers", out: []wire.Provider{}, serve: s.listProviders, query: []string{"name", "description", "fields"}},
+		{method: get, path: lbaas + "/providers/{provider}/flavor_capabilities", id: "show-flavor-capabilities", status: 200, outRoot: "flavor_capabilities", out: []wire.Capability{}, serve: s.listFlavorCapabilities, query: []string{"name", "description", "fields"}},
+		{method: get, path: lbaas + "/providers/{provider}/availability_zone_capabilities", id: "show-availability-zone-capabilities", status: 200, outRoot: "availability_zone_capabilities", out: []wire.Capability{}, serve: s.listZoneCapabilities, query: []string{"name", "description", "fields"}},
 
 		{method: get, path: octavia + "/amphorae", id: "list-amphorae", status: 200, outRoot: "amphorae", out: wire.Amphora{}, list: true, serve: s.listAmphorae},
 		{method: get, path: octavia + "/amphorae/{id}", id: "show-amphora", status: 200, outRoot: "amphora", out: wire.Amphora{}, serve: s.showAmphora},
@@ -157,7 +181,7 @@ func (r route) operation(registry huma.Registry, fault *huma.Schema) huma.Operat
 		properties := map[string]*huma.Schema{r.outRoot: item}
 		if r.list {
 			properties[r.outRoot] = &huma.Schema{Type: huma.TypeArray, Items: item}
-			properties[r.outRoot+"_links"] = schema([]wire.Link{})
+			properties[linksKey(r.outRoot)] = schema([]wire.Link{})
 		}
 		done.Content = content(&huma.Schema{Type: huma.TypeObject, Properties: properties})
 	}
@@ -168,14 +192,16 @@ func (r route) operation(registry huma.Registry, fault *huma.Schema) huma.Operat
 			Properties: map[string]*huma.Schema{r.inRoot: schema(r.in)},
 		})}
 	}
-	for _, name := range []string{"pool_id", "id", "project_id"} {
-		if strings.Contains(r.path, "{"+name+"}") {
-			schema := &huma.Schema{Type: huma.TypeString}
-			if name != "project_id" {
-				schema.Format = "uuid"
-			}
-			op.Parameters = append(op.Parameters, &huma.Param{Name: name, In: "path", Required: true, Schema: schema})
+	for _, segment := range strings.Split(r.path, "/") {
+		name, ok := strings.CutPrefix(segment, "{")
+		if !ok {
+			continue
 		}
+		p := &huma.Param{Name: strings.TrimSuffix(name, "}"), In: "path", Required: true, Schema: &huma.Schema{Type: huma.TypeString, Format: "uuid"}}
+		if p.Name == "provider" || p.Name == "project_id" || strings.HasPrefix(r.path, lbaas+"/availabilityzones/") {
+			p.Schema.Format = "" // a name
+		}
+		op.Parameters = append(op.Parameters, p)
 	}
 	query := r.query
 	if r.list {

@@ -34,6 +34,15 @@ type Store interface {
 	Quotas(ctx context.Context, q store.Query) ([]store.QuotaItem, error)
 	UpdateQuota(ctx context.Context, projectID string, change func(*lb.Quota)) (lb.Quota, error)
 	ResetQuota(ctx context.Context, projectID string) error
+	Offers(ctx context.Context, kind lb.OfferKind, q store.Query) ([]lb.Offer, error)
+	OfferWithProfile(ctx context.Context, kind lb.OfferKind, id string) (lb.Offer, lb.OfferProfile, error)
+	CreateOffer(ctx context.Context, kind lb.OfferKind, o lb.Offer) error
+	UpdateOffer(ctx context.Context, kind lb.OfferKind, id string, change func(*lb.Offer) error) (lb.Offer, error)
+	DeleteOffer(ctx context.Context, kind lb.OfferKind, id string) error
+	OfferProfiles(ctx context.Context, kind lb.OfferKind, q store.Query) ([]lb.OfferProfile, error)
+	CreateOfferProfile(ctx context.Context, kind lb.OfferKind, p lb.OfferProfile) error
+	UpdateOfferProfile(ctx context.Context, kind lb.OfferKind, id string, change func(*lb.OfferProfile) error) (lb.OfferProfile, error)
+	DeleteOfferProfile(ctx context.Context, kind lb.OfferKind, id string) error
 
 	// FindHealthMonitor returns the id of its load balancer.
 	FindHealthMonitor(ctx context.Context, id string) (string, error)
@@ -49,6 +58,9 @@ type Provider interface {
 	// Supports refuses a tree that keeps to the API's rules and asks for what the amphorae cannot do, as an
 	// lb.KindUnsupported fault. It is asked with every tree before it is written.
 	Supports(t *lb.Tree) error
+	// FlavorCapabilities and ZoneCapabilities are the options that profiles of flavors and of availability zones may have.
+	FlavorCapabilities() []lb.Capability
+	ZoneCapabilities() []lb.Capability
 }
 
 // Networks is what the API needs of the network driver for VIPs and members.

@@ -85,9 +85,11 @@ func TestCompatibilityTraps(t *testing.T) {
 			}
 		}
 	})
-	t.Run("4 profiles' links: no such resources yet", func(t *testing.T) {
-		for _, path := range []string{"flavorprofiles", "availabilityzoneprofiles"} {
-			l.must(404, "GET", "/v2.0/lbaas/"+path, "")
+	t.Run("4 profiles' links are named by the singular", func(t *testing.T) {
+		for path, links := range map[string]string{"flavorprofiles": "flavorprofile_links", "availabilityzoneprofiles": "availability_zone_profile_links"} {
+			if a := l.must(200, "GET", "/v2.0/lbaas/"+path, ""); a.get(t, links) == nil {
+				t.Errorf("%s: no %s: %s", path, links, a.body)
+			}
 		}
 	})
 	t.Run("5 an object and a path that are not there differ in shape", func(t *testing.T) {

@@ -55,7 +55,7 @@ func shownOperating(os lb.OperatingStatus) lb.OperatingStatus {
 func loadBalancerFields(l lb.LoadBalancer) wire.LoadBalancerFields {
 	provider := l.Provider
 	if provider == "" {
-		provider = "octavia"
+		provider = lb.ProviderAlias
 	}
 	return wire.LoadBalancerFields{
 		Common: wire.Common{
@@ -67,6 +67,7 @@ func loadBalancerFields(l lb.LoadBalancer) wire.LoadBalancerFields {
 		VIPAddress:  l.VIPAddress, VIPPortID: l.VIPPortID, VIPSubnetID: l.VIPSubnetID, VIPNetworkID: l.VIPNetworkID,
 		VIPVnicType: "normal", VIPSgIDs: []string{}, AdditionalVIPs: []json.RawMessage{}, Provider: provider,
 		AmphoraAddressPool: l.AmphoraPool,
+		FlavorID:           orNull(l.FlavorID), AvailabilityZone: orNull(l.AvailabilityZone),
 	}
 }
 

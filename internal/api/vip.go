@@ -125,7 +125,7 @@ func (s *server) checkVIP(address string, subnet network.Subnet) error {
 }
 
 // plant makes the VIP's port and writes the tree and its cluster; the port goes again when that fails.
-func (s *server) plant(ctx context.Context, t *lb.Tree, v vip) error {
+func (s *server) plant(ctx context.Context, t *lb.Tree, v vip, o lb.FlavorOptions) error {
 	l := &t.LoadBalancer
 	if !v.owned {
 		if _, err := s.Networks.ClaimPort(ctx, v.ID, l.ID); err != nil {
@@ -144,7 +144,7 @@ func (s *server) plant(ctx context.Context, t *lb.Tree, v vip) error {
 	key := make([]byte, 16)
 	_, err := rand.Read(key)
 	if err == nil {
-		err = s.Store.CreateTree(ctx, *t, s.newCluster(*l, hex.EncodeToString(key)))
+		err = s.Store.CreateTree(ctx, *t, s.newCluster(*l, o, hex.EncodeToString(key)))
 	}
 	if err == nil {
 		return nil
@@ -157,12 +157,20 @@ func (s *server) plant(ctx context.Context, t *lb.Tree, v vip) error {
 	return err
 }
 
-// newCluster is the cluster of a new load balancer, by the operator's defaults.
-func (s *server) newCluster(l lb.LoadBalancer, probeKey string) lb.Cluster {
-	return lb.Cluster{
-		ID: childID(l.ID, "cluster"), LoadBalancerID: l.ID, ProjectID: l.ProjectID, Name: "cluster-" + l.ID[:8], Type: "fixed",
-		DesiredSize: s.Settings.DesiredSize, MinSize: s.Settings.MinSize, StandbySize: s.Settings.StandbySize,
+// newCluster is the cluster of a new load balancer, by its flavor and the operator's defaults.
+func (s *server) newCluster(l lb.LoadBalancer, o lb.FlavorOptions, probeKey string) lb.Cluster {
+	shape := s.Settings.With(o)
+	c := lb.Cluster{
+		ID: childID(l.ID, "cluster"), LoadBalancerID: l.ID, ProjectID: l.ProjectID, Name: "cluster-" + l.ID[:8], Type: shape.Type,
+		DesiredSize: shape.DesiredSize, MinSize: shape.MinSize, StandbySize: shape.StandbySize, Affinity: shape.Affinity, Sharing: shape.Sharing,
 		Cooldown: s.Settings.Cooldown, ProvisioningStatus: lb.PendingCreate, OperatingStatus: lb.Offline,
 		Enabled: true, ProbeKey: probeKey,
 	}
+	if o.ComputeFlavor != nil {
+		c.ComputeFlavor = *o.ComputeFlavor
+	}
+	if o.ImageTag != nil {
+		c.ImageTag = *o.ImageTag
+	}
+	return c
 }

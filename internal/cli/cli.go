@@ -28,6 +28,11 @@ type Commands struct {
 	Member        memberCommands        `cmd:"" help:"Members of a pool."`
 	HealthMonitor healthMonitorCommands `cmd:"" name:"healthmonitor" help:"Health monitors of pools."`
 	Quota         quotaCommands         `cmd:"" help:"Quotas of projects."`
+	Flavor        flavorCommands        `cmd:"" help:"Flavors: what kinds of load balancers there are."`
+	FlavorProfile flavorProfileCommands `cmd:"" name:"flavorprofile" help:"What flavors mean (operator)."`
+	Zone          zoneCommands          `cmd:"" name:"availabilityzone" aliases:"zone" help:"Availability zones: where load balancers are."`
+	ZoneProfile   zoneProfileCommands   `cmd:"" name:"availabilityzoneprofile" aliases:"zoneprofile" help:"What availability zones mean (operator)."`
+	Provider      providerCommands      `cmd:"" help:"Providers of load balancers."`
 	Cluster       clusterCommands       `cmd:"" help:"Clusters of amphorae (operator)."`
 	Amphora       amphoraCommands       `cmd:"" help:"Amphorae (operator)."`
 	Distributor   distributorCommands   `cmd:"" help:"Distributors (operator)."`
@@ -41,14 +46,14 @@ const (
 	ExitFailed      = 1 // anything else
 	ExitRejected    = 3 // the API finds fault with the request (400, 413, 501)
 	ExitNotFound    = 4 // no object of that id or name, or a name that several have
-	ExitConflict    = 5 // the object's state forbids it now (409)
+	ExitConflict    = 5 // the object's state, or another object, forbids it (409)
 	ExitUnreachable = 6 // no API there, or it does not let us in (401, 403)
 	ExitUnsettled   = 7 // --wait: the load balancer ended in ERROR, or the time ran out
 )
 
 // ExitHelp says what the exit codes mean, for the help text.
 const ExitHelp = `Exit status: 0 done; 1 failed; 3 the API rejects the request; 4 not found, or the name is ambiguous;
-5 the object's state forbids it now; 6 the API cannot be reached or denies access; 7 --wait ended in ERROR or timed out.`
+5 the object's state, or another object, forbids it; 6 the API cannot be reached or denies access; 7 --wait ended in ERROR or timed out.`
 
 // ExitCode is the status a process ends with after err.
 func ExitCode(err error) int {
@@ -62,7 +67,7 @@ func ExitCode(err error) int {
 		return ExitUnsettled
 	case errors.As(err, &name), status == http.StatusNotFound:
 		return ExitNotFound
-	case status == http.StatusConflict && (strings.Contains(err.Error(), "immutable") || strings.Contains(err.Error(), "Invalid state")):
+	case status == http.StatusConflict:
 		return ExitConflict
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, errors.As(err, &op), errors.Is(err, errNoToken):
 		return ExitUnreachable

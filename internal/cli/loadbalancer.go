@@ -117,6 +117,9 @@ type loadBalancerCreate struct {
 	VIPNetwork  *string  `name:"vip-network-id" help:"Network of the VIP, by id or (operator) by name."`
 	VIPPort     *string  `name:"vip-port-id" help:"Port that is the VIP."`
 	VIPAddress  *string  `help:"Address of the VIP."`
+	Flavor      *string  `help:"Flavor, by name or id."`
+	Zone        *string  `name:"availability-zone" help:"Availability zone."`
+	Provider    *string  `help:"Provider."`
 	Enable      *bool    `negatable:"" help:"Administrative state."`
 	Tag         []string `help:"Tag; may be repeated."`
 }
@@ -143,6 +146,15 @@ func (n *loadBalancerCreate) Run(ctx context.Context, c *Connection) error {
 			}
 			in.VIPSubnetID = wire.Some(id)
 		}
+		if n.Flavor != nil {
+			id, err := resolve(ctx, api.Flavors(), "flavor", *n.Flavor)
+			if err != nil {
+				return err
+			}
+			in.FlavorID = wire.Some(id)
+		}
+		override(&in.AvailabilityZone, n.Zone)
+		override(&in.Provider, n.Provider)
 		override(&in.Name, n.Name)
 		override(&in.Description, n.Description)
 		override(&in.VIPPortID, n.VIPPort)

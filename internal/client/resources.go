@@ -97,6 +97,51 @@ func (c *Client) Distributors() Resource[wire.Distributor, None, None] {
 	return Resource[wire.Distributor, None, None]{c, "/octavia/distributors", "distributor", "distributors"}
 }
 
+// Flavors are what operators offer tenants for their load balancers.
+func (c *Client) Flavors() Resource[wire.Flavor, wire.FlavorCreate, wire.FlavorUpdate] {
+	return Resource[wire.Flavor, wire.FlavorCreate, wire.FlavorUpdate]{c, "/lbaas/flavors", "flavor", "flavors"}
+}
+
+// FlavorProfiles are what flavors mean, for operators.
+func (c *Client) FlavorProfiles() Resource[wire.FlavorProfile, wire.FlavorProfileCreate, wire.FlavorProfileUpdate] {
+	return Resource[wire.FlavorProfile, wire.FlavorProfileCreate, wire.FlavorProfileUpdate]{c, "/lbaas/flavorprofiles", "flavorprofile", "flavorprofiles"}
+}
+
+// AvailabilityZones are the places that operators offer tenants.
+func (c *Client) AvailabilityZones() Resource[wire.AvailabilityZone, wire.AvailabilityZoneCreate, wire.AvailabilityZoneUpdate] {
+	return Resource[wire.AvailabilityZone, wire.AvailabilityZoneCreate, wire.AvailabilityZoneUpdate]{
+		c, "/lbaas/availabilityzones", "availability_zone", "availability_zones",
+	}
+}
+
+// AvailabilityZoneProfiles are what availability zones mean, for operators.
+func (c *Client) AvailabilityZoneProfiles() Resource[wire.AvailabilityZoneProfile, wire.AvailabilityZoneProfileCreate, wire.AvailabilityZoneProfileUpdate] {
+	return Resource[wire.AvailabilityZoneProfile, wire.AvailabilityZoneProfileCreate, wire.AvailabilityZoneProfileUpdate]{
+		c, "/lbaas/availabilityzoneprofiles", "availability_zone_profile", "availability_zone_profiles",
+	}
+}
+
+// Providers are what runs load balancers.
+func (c *Client) Providers(ctx context.Context) ([]wire.Provider, error) {
+	var out struct{ Providers []wire.Provider }
+	err := c.do(ctx, http.MethodGet, "/lbaas/providers", nil, nil, &out)
+	return out.Providers, err
+}
+
+// Capabilities are the options that a provider knows in profiles of flavors, or of availability zones.
+func (c *Client) Capabilities(ctx context.Context, provider string, zones bool) ([]wire.Capability, error) {
+	var out struct {
+		Flavor []wire.Capability `json:"flavor_capabilities"`
+		Zone   []wire.Capability `json:"availability_zone_capabilities"`
+	}
+	what := "/flavor_capabilities"
+	if zones {
+		what = "/availability_zone_capabilities"
+	}
+	err := c.do(ctx, http.MethodGet, "/lbaas/providers/"+url.PathEscape(provider)+what, nil, nil, &out)
+	return append(out.Flavor, out.Zone...), err
+}
+
 // Networks are the networks that the operator made.
 func (c *Client) Networks() Resource[wire.Network, wire.NetworkCreate, None] {
 	return Resource[wire.Network, wire.NetworkCreate, None]{c, "/colonnade/networks", "network", "networks"}

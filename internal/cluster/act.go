@@ -347,7 +347,7 @@ func (r *run) plugVIP(ctx context.Context, state lb.ClusterState) (func(*lb.Clus
 	defer cancel()
 	st, err := r.Distributors.PlugVIP(plugCtx, d, distributor.VIPPlug{
 		Stamp: r.stamp(0), LBID: l.ID, VIPAddress: l.VIPAddress, SubnetCIDR: port.CIDR, Gateway: port.Gateway, MACAddress: port.MAC, MTU: port.MTU,
-		AlgExtras: distributor.AlgExtras{Algorithm: "hash", Affinity: distributor.AffinitySourceIP}, ProbeKey: c.ProbeKey,
+		AlgExtras: distributor.AlgExtras{Algorithm: "hash", Affinity: distributor.Affinity(c.Affinity)}, ProbeKey: c.ProbeKey,
 	})
 	if err != nil {
 		return nil, err

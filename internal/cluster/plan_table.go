@@ -32,7 +32,7 @@ func (p *planner) decideTable() error {
 		}
 		key := sha256.Sum256([]byte("table of " + p.ob.Cluster.ID + p.ob.Cluster.ProbeKey))
 		var err error
-		if base, err = distributor.NewTable([16]byte(key[:]), distributor.AffinitySourceIP, p.ob.Cluster.DesiredSize); err != nil {
+		if base, err = distributor.NewTable([16]byte(key[:]), distributor.Affinity(p.ob.Cluster.Affinity), p.ob.Cluster.DesiredSize); err != nil {
 			return err
 		}
 		base.Rows = p.spec.Rows

@@ -89,6 +89,7 @@ func newWorld(t interface{ Fatalf(string, ...any) }) *world {
 		stop: t.Fatalf, now: now, machines: map[string]*machine{}, ports: map[string]network.Port{"vip-port": {ID: "vip-port", CIDR: "198.18.0.0/24", MAC: "02:00:00:00:00:ff", Address: "198.18.0.9"}},
 		lbRow: lb.LoadBalancer{ID: lbID, ProvisioningStatus: lb.PendingCreate, Enabled: true, Revision: 1, VIPAddress: "198.18.0.9", VIPPortID: "vip-port"},
 		cluster: lb.Cluster{
+			Affinity: lb.AffinitySourceIP, Sharing: lb.SharingProject,
 			ID: "c", LoadBalancerID: lbID, ProbeKey: "000102030405060708090a0b0c0d0e0f", DesiredSize: 3, MinSize: 1, StandbySize: 1, Enabled: true,
 			ProvisioningStatus: lb.PendingCreate, OperatingStatus: lb.Offline, Cooldown: 5 * time.Second,
 		},

@@ -7,10 +7,9 @@ import (
 	"net/netip"
 	"slices"
 	"time"
-)
 
-// Most positions a table holds, see distributor.MaxPositions.
-const maxSize = 32
+	"colonnade/internal/lb"
+)
 
 // minAge of an orphan: the VIP's port is made before the row that names it, within one request.
 const minAge = time.Second
@@ -38,17 +37,22 @@ func (c Config) Check() error {
 		}
 		ports[port] = true
 	}
-	if c.Cluster.Type != "fixed" {
-		wrong("cluster.type %q: only \"fixed\" is built in", c.Cluster.Type)
+	if c.Cluster.Type != lb.ClusterFixed {
+		wrong("cluster.type %q: only %q is built in", c.Cluster.Type, lb.ClusterFixed)
 	}
-	if c.Cluster.DesiredSize < 1 || c.Cluster.DesiredSize > maxSize {
-		wrong("cluster.desired_size %d: want 1 to %d", c.Cluster.DesiredSize, maxSize)
+	switch lb.Topology(c.Cluster.Topology) {
+	case lb.TopologySingle, lb.TopologyActiveStandby, lb.TopologyActiveActive:
+	default:
+		wrong("cluster.topology %q: want %s, %s or %s", c.Cluster.Topology, lb.TopologySingle, lb.TopologyActiveStandby, lb.TopologyActiveActive)
+	}
+	if c.Cluster.DesiredSize < 1 || c.Cluster.DesiredSize > lb.MaxClusterSize {
+		wrong("cluster.desired_size %d: want 1 to %d", c.Cluster.DesiredSize, lb.MaxClusterSize)
 	}
 	if c.Cluster.MinSize < 1 || c.Cluster.MinSize > c.Cluster.DesiredSize {
 		wrong("cluster.min_size %d: want 1 to desired_size (%d)", c.Cluster.MinSize, c.Cluster.DesiredSize)
 	}
-	if c.Cluster.StandbySize < 0 || c.Cluster.StandbySize > maxSize/4 {
-		wrong("cluster.standby_size %d: want 0 to %d", c.Cluster.StandbySize, maxSize/4)
+	if c.Cluster.StandbySize < 0 || c.Cluster.StandbySize > lb.MaxStandbySize {
+		wrong("cluster.standby_size %d: want 0 to %d", c.Cluster.StandbySize, lb.MaxStandbySize)
 	}
 	if c.Cluster.DefaultConnectionLimit < 1 {
 		wrong("cluster.default_connection_limit %d: want 1 or more", c.Cluster.DefaultConnectionLimit)

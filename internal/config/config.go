@@ -17,6 +17,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"colonnade/internal/compute/noop"
+	"colonnade/internal/lb"
 )
 
 // Config is the whole file.
@@ -53,6 +54,7 @@ type API struct {
 // Cluster holds the defaults of new clusters (S7, S44, S70) and how the cluster manager behaves.
 type Cluster struct {
 	Type         string   `toml:"type"`          // the manager: "fixed"
+	Topology     string   `toml:"topology"`      // SINGLE, ACTIVE_STANDBY or ACTIVE_ACTIVE; the sizes below are of the last
 	DesiredSize  int      `toml:"desired_size"`  // active amphorae
 	MinSize      int      `toml:"min_size"`      // below it the cluster is DOWN
 	StandbySize  int      `toml:"standby_size"`  // warm spares beyond desired_size
@@ -147,7 +149,7 @@ func Default() Config {
 		Identity: defaultIdentity(),
 		Rules:    defaultRules(),
 		Cluster: Cluster{
-			Type: "fixed", DesiredSize: 3, MinSize: 1, StandbySize: 1,
+			Type: lb.ClusterFixed, Topology: string(lb.TopologyActiveActive), DesiredSize: 3, MinSize: 1, StandbySize: 1,
 			Cooldown: Duration(30 * time.Second), DrainTimeout: Duration(60 * time.Second),
 			CertificateValidity: Duration(30 * 24 * time.Hour),
 			SecondChance:        true, DefaultConnectionLimit: 2000,

@@ -13,6 +13,10 @@ type Cluster struct {
 	MinSize            int                `bun:"min_size"`     // the smallest number that serves
 	StandbySize        int                `bun:"standby_size"` // amphorae beyond N, warm
 	Cooldown           time.Duration      `bun:"cooldown"`     // between elective changes
+	Affinity           string             `bun:"affinity"`     // AffinitySourceIP or AffinitySourceIPPort
+	Sharing            string             `bun:"sharing"`      // SharingProject, SharingDedicated or SharingAll
+	ComputeFlavor      string             `bun:"compute_flavor"`
+	ImageTag           string             `bun:"image_tag"`
 	DistributorID      string             `bun:"distributor_id,nullzero"`
 	DistributorPortID  string             `bun:"distributor_port_id,nullzero"`
 	ProvisioningStatus ProvisioningStatus `bun:"provisioning_status"`
@@ -72,10 +76,11 @@ type AmphoraPort struct {
 	SubnetID  string `bun:"subnet_id"`
 }
 
-// Distributor is one layer-2 forwarder, shared by the load balancers of a project unless the operator says otherwise.
+// Distributor is one layer-2 forwarder, shared by the load balancers of a project unless a flavor says otherwise.
 type Distributor struct {
 	ID             string        `bun:"id,pk"`
-	ProjectID      string        `bun:"project_id"`
+	ProjectID      string        `bun:"project_id"` // of the first load balancer that it served
+	Sharing        string        `bun:"sharing"`    // with whom, as Cluster.Sharing
 	Status         AmphoraStatus `bun:"status"`
 	StatusReason   string        `bun:"status_reason"`
 	ComputeID      string        `bun:"compute_id,nullzero"`

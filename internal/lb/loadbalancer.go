@@ -19,10 +19,13 @@ type LoadBalancer struct {
 	VIPNetworkID       string             `bun:"vip_network_id"`
 	VIPPortOwned       bool               `bun:"vip_port_owned"` // we made the port, so we delete it
 	// AmphoraPool are the ranges that amphorae's own addresses come from; JSON text.
-	AmphoraPool []string  `bun:"amphora_pool,type:text"`
-	Tags        []string  `bun:"tags,type:text"` // JSON text
-	CreatedAt   time.Time `bun:"created_at"`
-	UpdatedAt   time.Time `bun:"updated_at,nullzero"`
+	AmphoraPool      []string  `bun:"amphora_pool,type:text"`
+	FlavorID         string    `bun:"flavor_id,nullzero"`
+	AvailabilityZone string    `bun:"availability_zone,nullzero"`
+	Topology         Topology  `bun:"topology"`
+	Tags             []string  `bun:"tags,type:text"` // JSON text
+	CreatedAt        time.Time `bun:"created_at"`
+	UpdatedAt        time.Time `bun:"updated_at,nullzero"`
 
 	// Revision is the number of the desired configuration; every accepted write raises it.
 	Revision int64 `bun:"revision"`

@@ -9,8 +9,19 @@ import (
 	"strings"
 )
 
-// ProviderName is how this service calls itself in the API's provider field. "octavia" is its alias, as upstream.
+// ProviderName is how this service calls itself in the API's provider field.
 const ProviderName = "amphora"
+
+// ProviderAlias is another name of the same provider, as upstream.
+const ProviderAlias = "octavia"
+
+// CheckProvider refuses a provider that is not there.
+func CheckProvider(name string) error {
+	if name != ProviderName && name != ProviderAlias {
+		return Faultf(KindInvalid, "Provider '%s' is not enabled.", name)
+	}
+	return nil
+}
 
 // Unsupported is the fault for something the API knows and this deployment does not do; nothing of it is accepted and
 // then ignored.
@@ -169,8 +180,5 @@ func ValidateMember(m Member) error {
 
 // ValidateLoadBalancer checks what can be said about a load balancer without its networks.
 func ValidateLoadBalancer(l LoadBalancer) error {
-	if l.Provider != ProviderName && l.Provider != "octavia" {
-		return Faultf(KindInvalid, "Provider '%s' is not enabled.", l.Provider)
-	}
-	return nil
+	return CheckProvider(l.Provider)
 }

@@ -55,7 +55,7 @@ func fill(t *testing.T, s *store.Store, n int) {
 		id := fmt.Sprint("lb", i)
 		tree, err := lb.NewTree(lb.LoadBalancer{ID: id, ProjectID: "p"}, nil, nil)
 		ok(t, err)
-		ok(t, s.CreateTree(t.Context(), tree, lb.Cluster{ID: id}))
+		ok(t, s.CreateTree(t.Context(), tree, lb.Cluster{ID: id, Affinity: lb.AffinitySourceIP, Sharing: lb.SharingProject}))
 	}
 	q := queue.New(s, quiet())
 	for _, kind := range []string{lb.WorkWorker, lb.WorkACM} {

@@ -29,8 +29,8 @@ func readDistributor(ctx context.Context, tx bun.IDB, id string, forUpdate bool)
 	return row.Distributor, nil
 }
 
-// AssignDistributor gives the load balancer's cluster a distributor: the one it has, else the project's oldest that is
-// not being deleted, else a new row in PENDING_CREATE, whose reconciler is woken.
+// AssignDistributor gives the load balancer's cluster a distributor: the one it has, else the oldest of those that it
+// may share (cluster.sharing) that is not being deleted, else a new row in PENDING_CREATE, whose reconciler is woken.
 func (s *Store) AssignDistributor(ctx context.Context, lease lb.Lease) (d lb.Distributor, err error) {
 	err = s.write(ctx, "assign distributor to load balancer "+lease.Key, func(ctx context.Context, tx *transaction) error {
 		st, err := readCluster(ctx, tx, lease.Key, true)
@@ -44,7 +44,7 @@ func (s *Store) AssignDistributor(ctx context.Context, lease lb.Lease) (d lb.Dis
 			d = *st.Distributor
 			return nil
 		}
-		if d, err = tx.projectDistributor(ctx, st.LoadBalancer); err != nil {
+		if d, err = tx.sharedDistributor(ctx, st.LoadBalancer, st.Cluster.Sharing); err != nil {
 			return err
 		}
 		c := st.Cluster
@@ -58,23 +58,32 @@ func (s *Store) AssignDistributor(ctx context.Context, lease lb.Lease) (d lb.Dis
 	return d, nil
 }
 
-// projectDistributor finds or makes the distributor of a load balancer's project.
-func (tx *transaction) projectDistributor(ctx context.Context, l lb.LoadBalancer) (lb.Distributor, error) {
-	if tx.Dialect().Name() == dialect.PG { // or two load balancers of a new project would make one each
-		if _, err := tx.NewRaw("SELECT pg_advisory_xact_lock(hashtext(?))", "distributor of "+l.ProjectID).Exec(ctx); err != nil {
-			return lb.Distributor{}, err
+// sharedDistributor finds or makes the distributor that a load balancer shares with its project, with all, or with
+// nobody.
+func (tx *transaction) sharedDistributor(ctx context.Context, l lb.LoadBalancer, sharing string) (lb.Distributor, error) {
+	if sharing != lb.SharingDedicated {
+		sharers := l.ProjectID
+		if sharing == lb.SharingAll {
+			sharers = ""
 		}
-	}
-	var row distributorRow
-	err := lock(tx.NewSelect().Model(&row).Where("o.project_id = ? AND o.status <> ?", l.ProjectID, lb.AmphoraPendingDelete).
-		Order("o.created_at", "o.id").Limit(1)).Scan(ctx)
-	if err == nil || !errors.Is(err, sql.ErrNoRows) {
-		return row.Distributor, err
+		if tx.Dialect().Name() == dialect.PG { // or two load balancers of a new project would make one each
+			if _, err := tx.NewRaw("SELECT pg_advisory_xact_lock(hashtext(?))", "distributor of "+sharers).Exec(ctx); err != nil {
+				return lb.Distributor{}, err
+			}
+		}
+		var row distributorRow
+		q := tx.NewSelect().Model(&row).Where("o.sharing = ? AND o.status <> ?", sharing, lb.AmphoraPendingDelete).Order("o.created_at", "o.id").Limit(1)
+		if sharers != "" {
+			q = q.Where("o.project_id = ?", sharers)
+		}
+		if err := lock(q).Scan(ctx); err == nil || !errors.Is(err, sql.ErrNoRows) {
+			return row.Distributor, err
+		}
 	}
 	var key [32]byte
 	_, _ = rand.Read(key[:]) // never fails
 	d := lb.Distributor{
-		ID: uuid.NewString(), ProjectID: l.ProjectID, Status: lb.AmphoraPendingCreate,
+		ID: uuid.NewString(), ProjectID: l.ProjectID, Sharing: sharing, Status: lb.AmphoraPendingCreate,
 		HeartbeatKey: hex.EncodeToString(key[:]), CreatedAt: tx.now,
 	}
 	if _, err := tx.NewInsert().Model(&distributorRow{Distributor: d}).Exec(ctx); err != nil {
@@ -82,7 +91,7 @@ func (tx *transaction) projectDistributor(ctx context.Context, l lb.LoadBalancer
 	}
 	return d, tx.finish(ctx, lb.Outcome{
 		Wakes:  []lb.Wake{{Kind: lb.WorkDistributor, Key: d.ID}},
-		Events: []lb.Event{{LoadBalancerID: l.ID, ObjectID: d.ID, Actor: "acm", Action: "distributor created", Reason: "the project has none"}},
+		Events: []lb.Event{{LoadBalancerID: l.ID, ObjectID: d.ID, Actor: "acm", Action: "distributor created", Reason: "there is none to share: " + sharing}},
 	})
 }
 

@@ -93,7 +93,7 @@ var (
 			relatedIDs("listener_ids", "id", "listener", "c.load_balancer_id = o.id"),
 			relatedIDs("pool_ids", "id", "pool", "c.load_balancer_id = o.id"),
 		},
-		columns: columns(common + "description provider vip_address vip_port_id vip_subnet_id vip_network_id"),
+		columns: columns(common + "description provider vip_address vip_port_id vip_subnet_id vip_network_id flavor_id? availability_zone?"),
 	}
 	listeners = resource{
 		table: "listener", project: "o.project_id", tags: true,
@@ -121,6 +121,14 @@ var (
 		table: "health_monitor", project: "o.project_id", tags: true,
 		columns: columns(common + `pool_id type delay:n timeout:n max_retries=rise_threshold:n max_retries_down=fall_threshold:n
  http_method? url_path? expected_codes? http_version? domain_name?`),
+	}
+	offers = map[lb.OfferKind]resource{
+		lb.OfferFlavor: {table: "flavor", columns: columns("id name description enabled:b flavor_profile_id=profile_id created_at:t")},
+		lb.OfferZone:   {table: "availability_zone", columns: columns("id name description enabled:b availability_zone_profile_id=profile_id created_at:t")},
+	}
+	offerProfiles = map[lb.OfferKind]resource{
+		lb.OfferFlavor: {table: "flavor_profile", columns: columns("id name provider_name flavor_data=data created_at:t")},
+		lb.OfferZone:   {table: "availability_zone_profile", columns: columns("id name provider_name availability_zone_data=data created_at:t")},
 	}
 	amphorae = resource{
 		table: "amphora", project: "l.project_id", join: "JOIN load_balancer AS l ON l.id = o.load_balancer_id", hidden: "o.status = 'DELETED'",
@@ -155,7 +163,7 @@ func (r resource) list(ctx context.Context, tx bun.IDB, q Query, rows any) error
 	if err != nil {
 		return err
 	}
-	sel := tx.NewSelect().Model(rows).ColumnExpr("?TableColumns")
+	sel := tx.NewSelect().Model(rows).ModelTableExpr("? AS o", bun.Ident(r.table)).ColumnExpr("?TableColumns")
 	for _, c := range r.more {
 		sel = sel.ColumnExpr(c)
 	}

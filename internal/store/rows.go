@@ -53,6 +53,14 @@ type (
 		bun.BaseModel `bun:"table:event,alias:o"`
 		lb.Event
 	}
+	offerRow struct {
+		bun.BaseModel `bun:"table:offer,alias:o"` // each query names the offer's own table
+		lb.Offer
+	}
+	offerProfileRow struct {
+		bun.BaseModel `bun:"table:offer_profile,alias:o"`
+		lb.OfferProfile
+	}
 	networkRow struct {
 		bun.BaseModel `bun:"table:network,alias:o"`
 		network.Network

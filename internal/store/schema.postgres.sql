@@ -57,6 +57,29 @@ CREATE TABLE application_credential (
     CONSTRAINT application_credential_user_id_name_key UNIQUE (user_id, name)
 );
 
+CREATE TABLE availability_zone (
+    id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    enabled boolean NOT NULL,
+    profile_id text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT availability_zone_pkey PRIMARY KEY (id),
+    CONSTRAINT availability_zone_name_key UNIQUE (name),
+    CONSTRAINT availability_zone_profile_id_fkey FOREIGN KEY (profile_id) REFERENCES availability_zone_profile(id)
+);
+
+CREATE INDEX availability_zone_of_profile ON availability_zone USING btree (profile_id);
+
+CREATE TABLE availability_zone_profile (
+    id text NOT NULL,
+    name text NOT NULL,
+    provider_name text NOT NULL,
+    data text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT availability_zone_profile_pkey PRIMARY KEY (id)
+);
+
 CREATE TABLE cluster (
     id text NOT NULL,
     load_balancer_id text NOT NULL,
@@ -79,12 +102,18 @@ CREATE TABLE cluster (
     failover_requested_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone,
+    affinity text NOT NULL DEFAULT 'source_ip'::text,
+    sharing text NOT NULL DEFAULT 'project'::text,
+    compute_flavor text NOT NULL DEFAULT ''::text,
+    image_tag text NOT NULL DEFAULT ''::text,
     CONSTRAINT cluster_pkey PRIMARY KEY (id),
+    CONSTRAINT cluster_affinity_check CHECK ((affinity = ANY (ARRAY['source_ip'::text, 'source_ip_port'::text]))),
     CONSTRAINT cluster_desired_size_check CHECK ((desired_size >= 0)),
     CONSTRAINT cluster_distributor_id_fkey FOREIGN KEY (distributor_id) REFERENCES distributor(id),
     CONSTRAINT cluster_load_balancer_id_fkey FOREIGN KEY (load_balancer_id) REFERENCES load_balancer(id),
     CONSTRAINT cluster_load_balancer_id_key UNIQUE (load_balancer_id),
     CONSTRAINT cluster_min_size_check CHECK ((min_size >= 0)),
+    CONSTRAINT cluster_sharing_check CHECK ((sharing = ANY (ARRAY['project'::text, 'dedicated'::text, 'all'::text]))),
     CONSTRAINT cluster_standby_size_check CHECK ((standby_size >= 0))
 );
 
@@ -114,8 +143,10 @@ CREATE TABLE distributor (
     epoch bigint NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone,
+    sharing text NOT NULL DEFAULT 'project'::text,
     CONSTRAINT distributor_pkey PRIMARY KEY (id),
     CONSTRAINT distributor_epoch_check CHECK ((epoch >= 0)),
+    CONSTRAINT distributor_sharing_check CHECK ((sharing = ANY (ARRAY['project'::text, 'dedicated'::text, 'all'::text]))),
     CONSTRAINT distributor_status_check CHECK ((status = ANY (ARRAY['PENDING_CREATE'::text, 'BOOTING'::text, 'READY'::text, 'ALLOCATED'::text, 'ERROR'::text, 'PENDING_DELETE'::text])))
 );
 
@@ -133,6 +164,29 @@ CREATE TABLE event (
 );
 
 CREATE INDEX event_load_balancer ON event USING btree (load_balancer_id, id);
+
+CREATE TABLE flavor (
+    id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    enabled boolean NOT NULL,
+    profile_id text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT flavor_pkey PRIMARY KEY (id),
+    CONSTRAINT flavor_name_key UNIQUE (name),
+    CONSTRAINT flavor_profile_id_fkey FOREIGN KEY (profile_id) REFERENCES flavor_profile(id)
+);
+
+CREATE INDEX flavor_of_profile ON flavor USING btree (profile_id);
+
+CREATE TABLE flavor_profile (
+    id text NOT NULL,
+    name text NOT NULL,
+    provider_name text NOT NULL,
+    data text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    CONSTRAINT flavor_profile_pkey PRIMARY KEY (id)
+);
 
 CREATE TABLE floating_ip (
     id text NOT NULL,
@@ -282,6 +336,9 @@ CREATE TABLE load_balancer (
     revision bigint NOT NULL,
     epoch bigint NOT NULL,
     pending_since timestamp with time zone,
+    flavor_id text,
+    availability_zone text,
+    topology text NOT NULL DEFAULT 'ACTIVE_ACTIVE'::text,
     amphora_pool text,
     CONSTRAINT load_balancer_pkey PRIMARY KEY (id),
     CONSTRAINT load_balancer_epoch_check CHECK ((epoch >= 0)),
@@ -291,9 +348,13 @@ CREATE TABLE load_balancer (
 
 CREATE INDEX load_balancer_created ON load_balancer USING btree (created_at, id);
 
+CREATE INDEX load_balancer_flavor ON load_balancer USING btree (flavor_id);
+
 CREATE INDEX load_balancer_project ON load_balancer USING btree (project_id, created_at, id);
 
 CREATE UNIQUE INDEX load_balancer_vip_port ON load_balancer USING btree (vip_port_id) WHERE ((vip_port_id <> ''::text) AND (provisioning_status <> 'DELETED'::text));
+
+CREATE INDEX load_balancer_zone ON load_balancer USING btree (availability_zone);
 
 CREATE TABLE member (
     id text NOT NULL,

@@ -50,6 +50,25 @@ CREATE TABLE application_credential (
     UNIQUE (user_id, name)
 );
 
+CREATE TABLE availability_zone (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    description TEXT NOT NULL,
+    enabled BOOLEAN NOT NULL,
+    profile_id TEXT NOT NULL REFERENCES availability_zone_profile (id),
+    created_at TIMESTAMP NOT NULL
+);
+
+CREATE INDEX availability_zone_of_profile ON availability_zone (profile_id);
+
+CREATE TABLE availability_zone_profile (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    provider_name TEXT NOT NULL,
+    data TEXT NOT NULL,
+    created_at TIMESTAMP NOT NULL
+);
+
 CREATE TABLE cluster (
     id TEXT PRIMARY KEY,
     load_balancer_id TEXT NOT NULL UNIQUE REFERENCES load_balancer (id),
@@ -72,7 +91,7 @@ CREATE TABLE cluster (
     failover_requested_at TIMESTAMP,
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP
-);
+, affinity TEXT NOT NULL DEFAULT 'source_ip' CHECK (affinity IN ('source_ip', 'source_ip_port')), sharing TEXT NOT NULL DEFAULT 'project' CHECK (sharing IN ('project', 'dedicated', 'all')), compute_flavor TEXT NOT NULL DEFAULT '', image_tag TEXT NOT NULL DEFAULT '');
 
 CREATE INDEX cluster_created ON cluster (created_at, id);
 
@@ -98,7 +117,7 @@ CREATE TABLE distributor (
     epoch INTEGER NOT NULL CHECK (epoch >= 0),
     created_at TIMESTAMP NOT NULL,
     updated_at TIMESTAMP
-);
+, sharing TEXT NOT NULL DEFAULT 'project' CHECK (sharing IN ('project', 'dedicated', 'all')));
 
 CREATE INDEX distributor_project ON distributor (project_id);
 
@@ -113,6 +132,25 @@ CREATE TABLE event (
 );
 
 CREATE INDEX event_load_balancer ON event (load_balancer_id, id);
+
+CREATE TABLE flavor (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    description TEXT NOT NULL,
+    enabled BOOLEAN NOT NULL,
+    profile_id TEXT NOT NULL REFERENCES flavor_profile (id),
+    created_at TIMESTAMP NOT NULL
+);
+
+CREATE INDEX flavor_of_profile ON flavor (profile_id);
+
+CREATE TABLE flavor_profile (
+    id TEXT PRIMARY KEY,
+    name TEXT NOT NULL,
+    provider_name TEXT NOT NULL,
+    data TEXT NOT NULL,
+    created_at TIMESTAMP NOT NULL
+);
 
 CREATE TABLE floating_ip (
     id TEXT PRIMARY KEY REFERENCES port (id),
@@ -231,13 +269,17 @@ CREATE TABLE load_balancer (
     revision INTEGER NOT NULL CHECK (revision >= 1),
     epoch INTEGER NOT NULL CHECK (epoch >= 0),
     pending_since TIMESTAMP
-, amphora_pool TEXT);
+, flavor_id TEXT, availability_zone TEXT, topology TEXT NOT NULL DEFAULT 'ACTIVE_ACTIVE', amphora_pool TEXT);
 
 CREATE INDEX load_balancer_created ON load_balancer (created_at, id);
+
+CREATE INDEX load_balancer_flavor ON load_balancer (flavor_id);
 
 CREATE INDEX load_balancer_project ON load_balancer (project_id, created_at, id);
 
 CREATE UNIQUE INDEX load_balancer_vip_port ON load_balancer (vip_port_id) WHERE vip_port_id <> '' AND provisioning_status <> 'DELETED';
+
+CREATE INDEX load_balancer_zone ON load_balancer (availability_zone);
 
 CREATE TABLE member (
     id TEXT PRIMARY KEY,

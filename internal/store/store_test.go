@@ -75,6 +75,7 @@ func newTree(t testing.TB, name string) (lb.Tree, lb.Cluster) {
 	tree, err := lb.NewTree(l, []lb.Listener{listener}, []lb.Pool{pool})
 	ok(t, err)
 	return tree, lb.Cluster{
+		Affinity: lb.AffinitySourceIP, Sharing: lb.SharingProject,
 		ID: name + "-cl", Name: name, Type: "fixed", DesiredSize: 3, MinSize: 1, StandbySize: 1, Cooldown: 5 * time.Second,
 		ProvisioningStatus: lb.PendingCreate, OperatingStatus: lb.Offline, Enabled: true, ProbeKey: "00",
 	}

@@ -25,6 +25,9 @@ func (s *Store) CreateTree(ctx context.Context, tree lb.Tree, cluster lb.Cluster
 		if err := tx.admit(ctx, l.ProjectID, nil, objects(tree)); err != nil {
 			return err
 		}
+		if err := tx.offersHold(ctx, *l); err != nil {
+			return err
+		}
 		l.CreatedAt, l.Revision = tx.orNow(l.CreatedAt), max(1, l.Revision)
 		l.PendingSince = tx.pendingSince(lb.LoadBalancer{}, *l, true)
 		row := &loadBalancerRow{LoadBalancer: *l}

@@ -33,6 +33,7 @@ func (l *lab) create(change func(*lb.Tree)) {
 		change(&tree)
 	}
 	err = l.CreateTree(l.t.Context(), tree, lb.Cluster{
+		Affinity: lb.AffinitySourceIP, Sharing: lb.SharingProject,
 		ID: "c1", LoadBalancerID: "lb1", ProjectID: "p1", Type: "fixed", DesiredSize: 3, MinSize: 1, StandbySize: 1, Enabled: true,
 		ProvisioningStatus: lb.PendingCreate, OperatingStatus: lb.Offline, ProbeKey: "000102030405060708090a0b0c0d0e0f",
 	})

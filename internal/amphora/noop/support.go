@@ -7,3 +7,9 @@ type Provider struct{}
 
 // Supports takes every tree.
 func (Provider) Supports(*lb.Tree) error { return nil }
+
+// FlavorCapabilities are all.
+func (Provider) FlavorCapabilities() []lb.Capability { return lb.FlavorCapabilities() }
+
+// ZoneCapabilities are all.
+func (Provider) ZoneCapabilities() []lb.Capability { return lb.ZoneCapabilities() }

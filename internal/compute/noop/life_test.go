@@ -115,6 +115,7 @@ func (p *plane) create(project, subnetID string) string {
 	must(p.t, err)
 	key := uuid.New()
 	must(p.t, p.CreateTree(ctx, tree, lb.Cluster{
+		Affinity: lb.AffinitySourceIP, Sharing: lb.SharingProject,
 		ID: uuid.NewString(), LoadBalancerID: id, ProjectID: project, Type: "fixed", DesiredSize: 3, MinSize: 1, StandbySize: 1, Enabled: true,
 		ProvisioningStatus: lb.PendingCreate, OperatingStatus: lb.Offline, ProbeKey: hex.EncodeToString(key[:]),
 	}))
