@@ -15,6 +15,7 @@ import (
 // Flavors and availability zones with their profiles: see lb.Offer.
 
 func offerTable(kind lb.OfferKind) (string, bun.Ident) { return "? AS o", bun.Ident(kind) }
+
 func profileTable(kind lb.OfferKind) (string, bun.Ident) {
 	return "? AS o", bun.Ident(kind + "_profile")
 }
