@@ -87,6 +87,22 @@ func (s *server) failoverAmphora(ctx context.Context, c *call) (any, error) {
 	return nil, err
 }
 
+func (s *server) configureAmphora(ctx context.Context, c *call) (any, error) {
+	a, err := s.amphora(ctx, c)
+	if err == nil {
+		err = s.Store.RequestAmphoraConfiguration(ctx, a.ID)
+	}
+	return nil, err
+}
+
+func (s *server) deleteAmphora(ctx context.Context, c *call) (any, error) {
+	a, err := s.amphora(ctx, c)
+	if err == nil {
+		err = s.Store.DeleteAmphora(ctx, a.ID)
+	}
+	return nil, err
+}
+
 func (s *server) amphoraStatistics(ctx context.Context, c *call) (any, error) {
 	a, err := s.amphora(ctx, c)
 	if err != nil {

@@ -108,6 +108,8 @@ func (s *server) table() []route {
 		{method: get, path: octavia + "/amphorae/{id}", id: "show-amphora", status: 200, outRoot: "amphora", out: wire.Amphora{}, serve: s.showAmphora},
 		{method: get, path: octavia + "/amphorae/{id}/stats", id: "show-amphora-statistics", status: 200, outRoot: "amphora_stats", out: []wire.AmphoraStatistics{}, serve: s.amphoraStatistics},
 		{method: put, path: octavia + "/amphorae/{id}/failover", id: "failover-amphora", status: 202, serve: s.failoverAmphora},
+		{method: put, path: octavia + "/amphorae/{id}/config", id: "configure-amphora", status: 202, serve: s.configureAmphora},
+		{method: del, path: octavia + "/amphorae/{id}", id: "delete-amphora", status: 204, serve: s.deleteAmphora},
 		{method: get, path: octavia + "/clusters", id: "list-clusters", status: 200, outRoot: "clusters", out: wire.Cluster{}, list: true, serve: s.listClusters},
 		{method: get, path: octavia + "/clusters/{id}", id: "show-cluster", status: 200, outRoot: "cluster", out: wire.Cluster{}, serve: s.showCluster},
 		{method: get, path: octavia + "/distributors", id: "list-distributors", status: 200, outRoot: "distributors", out: wire.Distributor{}, list: true, serve: s.listDistributors},

@@ -47,6 +47,8 @@ type Store interface {
 	// FindHealthMonitor returns the id of its load balancer.
 	FindHealthMonitor(ctx context.Context, id string) (string, error)
 	RequestAmphoraFailover(ctx context.Context, amphoraID string) error
+	RequestAmphoraConfiguration(ctx context.Context, amphoraID string) error
+	DeleteAmphora(ctx context.Context, amphoraID string) error
 	RequestLoadBalancerFailover(ctx context.Context, lbID string) error
 	// ListenerStatistics are the sums over all amphorae, by listener id.
 	ListenerStatistics(ctx context.Context, lbID string) (map[string]amphora.ListenerStats, error)

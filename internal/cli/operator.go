@@ -11,9 +11,11 @@ import (
 
 type amphoraCommands struct {
 	Connection
-	List     amphoraList     `cmd:"" help:"List amphorae."`
-	Show     amphoraShow     `cmd:"" help:"Show an amphora."`
-	Failover amphoraFailover `cmd:"" help:"Hand an amphora's position over to the standby and replace it."`
+	List      amphoraList      `cmd:"" help:"List amphorae."`
+	Show      amphoraShow      `cmd:"" help:"Show an amphora."`
+	Failover  amphoraFailover  `cmd:"" help:"Hand an amphora's position over to the standby and replace it."`
+	Configure amphoraConfigure `cmd:"" help:"Tell an amphora its whole configuration once more."`
+	Delete    amphoraDelete    `cmd:"" help:"Remove an amphora that is in ERROR."`
 }
 
 type amphoraList struct {
@@ -60,6 +62,28 @@ func (n *amphoraFailover) Run(ctx context.Context, c *Connection) error {
 			return err
 		}
 		return p.line("failover of amphora %s requested", n.Amphora)
+	})
+}
+
+type amphoraConfigure struct{ amphoraID }
+
+func (n *amphoraConfigure) Run(ctx context.Context, c *Connection) error {
+	return c.run(func(api *client.Client, p *printer) error {
+		if err := api.ConfigureAmphora(ctx, n.Amphora); err != nil {
+			return err
+		}
+		return p.line("configuration of amphora %s requested", n.Amphora)
+	})
+}
+
+type amphoraDelete struct{ amphoraID }
+
+func (n *amphoraDelete) Run(ctx context.Context, c *Connection) error {
+	return c.run(func(api *client.Client, p *printer) error {
+		if err := api.Amphorae().Delete(ctx, n.Amphora); err != nil {
+			return err
+		}
+		return p.line("deletion of amphora %s requested", n.Amphora)
 	})
 }
 

@@ -87,6 +87,11 @@ func (c *Client) Amphorae() Resource[wire.Amphora, None, None] {
 	return Resource[wire.Amphora, None, None]{c, "/octavia/amphorae", "amphora", "amphorae"}
 }
 
+// ConfigureAmphora asks for an amphora to be told its whole configuration once more.
+func (c *Client) ConfigureAmphora(ctx context.Context, id string) error {
+	return c.do(ctx, http.MethodPut, "/octavia/amphorae/"+url.PathEscape(id)+"/config", nil, nil, nil)
+}
+
 // Clusters are the clusters, for operators.
 func (c *Client) Clusters() Resource[wire.Cluster, None, None] {
 	return Resource[wire.Cluster, None, None]{c, "/octavia/clusters", "cluster", "clusters"}

@@ -268,6 +268,35 @@ func TestFailoverRequests(t *testing.T) {
 	})
 }
 
+func TestAmphoraRequests(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		create(t, s, "lb1")
+		acm := claim(t, s, lb.WorkACM, "lb1")
+		broken, told := amp("a1", lb.AmphoraError), amp("a2", lb.AmphoraAllocated)
+		told.AppliedRevision = 1
+		ok(t, s.UpdateCluster(ctx, acm.Lease, grow(broken, told)))
+		ok(t, queue.New(s, quiet()).Done(ctx, acm, 0))
+		settle(t, s, "lb1")
+		wantFault(t, s.DeleteAmphora(ctx, "a2"), lb.KindConflict, "amphora a2 is immutable and cannot be updated.")
+		wantFault(t, s.DeleteAmphora(ctx, "a9"), lb.KindNotFound, "Amphora a9 not found.")
+		wantFault(t, s.RequestAmphoraConfiguration(ctx, "a9"), lb.KindNotFound, "Amphora a9 not found.")
+
+		ok(t, s.DeleteAmphora(ctx, "a1"))
+		ok(t, queue.New(s, quiet()).Done(ctx, claim(t, s, lb.WorkACM, "lb1"), 0))
+		ok(t, s.RequestAmphoraConfiguration(ctx, "a2"))
+		ok(t, queue.New(s, quiet()).Done(ctx, claim(t, s, lb.WorkWorker, "lb1"), 0))
+		st, err := s.ClusterState(ctx, "lb1")
+		ok(t, err)
+		if a := st.Amphorae[0]; a.Status != lb.AmphoraPendingDelete || !a.OutOfService || a.StatusReason != "deleted by an operator" {
+			t.Errorf("%+v", a)
+		}
+		if a := st.Amphorae[1]; a.AppliedRevision != 0 || a.Status != lb.AmphoraAllocated || st.LoadBalancer.ProvisioningStatus != lb.Active {
+			t.Errorf("%+v", st)
+		}
+	})
+}
+
 func TestStatistics(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *store.Store) {
 		ctx := t.Context()

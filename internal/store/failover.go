@@ -17,11 +17,8 @@ const operator = "operator"
 // balancer is ACTIVE.
 func (s *Store) RequestAmphoraFailover(ctx context.Context, amphoraID string) error {
 	return s.write(ctx, "request failover of amphora "+amphoraID, func(ctx context.Context, tx *transaction) error {
-		var amp amphoraRow
-		err := tx.NewSelect().Model(&amp).Where("o.id = ? AND o.status <> ?", amphoraID, lb.AmphoraDeleted).Scan(ctx)
-		if errors.Is(err, sql.ErrNoRows) {
-			return lb.Faultf(lb.KindNotFound, "Amphora %s not found.", amphoraID)
-		} else if err != nil {
+		amp, err := tx.amphora(ctx, amphoraID)
+		if err != nil {
 			return err
 		}
 		if _, err := tx.changeTree(ctx, amp.LoadBalancerID, operator, (*lb.Tree).RequestAmphoraFailover); err != nil {
@@ -32,7 +29,54 @@ func (s *Store) RequestAmphoraFailover(ctx context.Context, amphoraID string) er
 		if err != nil {
 			return err
 		}
-		return tx.finish(ctx, failover(amp.LoadBalancerID, amphoraID, "amphora failover requested"))
+		return tx.finish(ctx, amphoraRequest(amp.LoadBalancerID, amphoraID, "amphora failover requested"))
+	})
+}
+
+// amphora reads a row: 404 when there is none.
+func (tx *transaction) amphora(ctx context.Context, id string) (amphoraRow, error) {
+	var amp amphoraRow
+	err := tx.NewSelect().Model(&amp).Where("o.id = ? AND o.status <> ?", id, lb.AmphoraDeleted).Scan(ctx)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = lb.Faultf(lb.KindNotFound, "Amphora %s not found.", id)
+	}
+	return amp, err
+}
+
+// RequestAmphoraConfiguration asks for an amphora to be told its whole configuration once more: 404 when there is none.
+func (s *Store) RequestAmphoraConfiguration(ctx context.Context, amphoraID string) error {
+	return s.write(ctx, "request configuration of amphora "+amphoraID, func(ctx context.Context, tx *transaction) error {
+		amp, err := tx.amphora(ctx, amphoraID)
+		if err != nil {
+			return err
+		}
+		_, err = tx.NewUpdate().Model((*amphoraRow)(nil)).Set("applied_revision = 0, updated_at = ?", tx.now).Where("o.id = ?", amphoraID).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		o := amphoraRequest(amp.LoadBalancerID, amphoraID, "amphora configuration requested")
+		o.Wakes[0].Kind = lb.WorkWorker
+		return tx.finish(ctx, o)
+	})
+}
+
+// DeleteAmphora asks for the removal of an amphora that is in ERROR: 404 when there is none, 409 for any other.
+func (s *Store) DeleteAmphora(ctx context.Context, amphoraID string) error {
+	return s.write(ctx, "delete amphora "+amphoraID, func(ctx context.Context, tx *transaction) error {
+		amp, err := tx.amphora(ctx, amphoraID)
+		if err != nil {
+			return err
+		}
+		if amp.Status != lb.AmphoraError {
+			return lb.Faultf(lb.KindConflict, "amphora %s is immutable and cannot be updated.", amphoraID)
+		}
+		_, err = tx.NewUpdate().Model((*amphoraRow)(nil)).
+			Set("status = ?, status_reason = 'deleted by an operator', out_of_service = ?, updated_at = ?", lb.AmphoraPendingDelete, true, tx.now).
+			Where("o.id = ?", amphoraID).Exec(ctx)
+		if err != nil {
+			return err
+		}
+		return tx.finish(ctx, amphoraRequest(amp.LoadBalancerID, amphoraID, "amphora deletion requested"))
 	})
 }
 
@@ -47,11 +91,12 @@ func (s *Store) RequestLoadBalancerFailover(ctx context.Context, lbID string) er
 		if err != nil {
 			return err
 		}
-		return tx.finish(ctx, failover(lbID, lbID, "load balancer failover requested"))
+		return tx.finish(ctx, amphoraRequest(lbID, lbID, "load balancer failover requested"))
 	})
 }
 
-func failover(lbID, objectID, action string) lb.Outcome {
+// amphoraRequest wakes the cluster manager for what an operator asked for.
+func amphoraRequest(lbID, objectID, action string) lb.Outcome {
 	return lb.Outcome{
 		Wakes:  []lb.Wake{{Kind: lb.WorkACM, Key: lbID}},
 		Events: []lb.Event{{LoadBalancerID: lbID, ObjectID: objectID, Actor: operator, Action: action}},
