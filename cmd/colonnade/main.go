@@ -25,6 +25,8 @@ type arguments struct {
 
 	Config configCommands `cmd:"" help:"Check a configuration file, or show what is in effect."`
 
+	Password passwordCommand `cmd:"" help:"Read a password from standard input and print its hash, for identity.users of the configuration."`
+
 	cli.Commands
 }
 

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -82,11 +83,13 @@ type Connection struct {
 	URL      string        `env:"COLONNADE_URL" default:"http://127.0.0.1:9876" help:"Address of the API (${env})."`
 	StateDir string        `env:"COLONNADE_STATE_DIR" default:"/var/lib/colonnade" help:"Directory with the API token (${env})."`
 	Token    string        `env:"COLONNADE_TOKEN" help:"API token, instead of the state directory's (${env})."`
-	Project  string        `env:"COLONNADE_PROJECT" help:"Project to act for (${env})."`
+	Cloud    string        `name:"os-cloud" env:"OS_CLOUD" help:"Cloud of clouds.yaml to log in to (${env}); OS_AUTH_URL, OS_USERNAME, OS_PASSWORD, OS_PROJECT_NAME and so on do without a file. The catalog says where the API is."`
+	Project  string        `env:"COLONNADE_PROJECT" help:"Project to act for; a name when logging in (${env})."`
 	Output   string        `short:"o" enum:"table,json" default:"table" help:"How to print: table or json."`
 	Timeout  time.Duration `default:"2m" help:"How long --wait waits."`
 
 	stdout, stderr io.Writer
+	loggedIn       bool // with credentials, not with a token of the state directory
 }
 
 // AfterApply makes the connection available to the command's Run.
@@ -98,7 +101,31 @@ func (c *Connection) AfterApply(k *kong.Context) error {
 
 var errNoToken = errors.New("no API token")
 
+// credentials are what to log in with; false when there are none, or a token is there in their place.
+func (c *Connection) credentials() (cred client.Credentials, found bool, err error) {
+	if c.Token != "" {
+		return cred, false, nil
+	}
+	if c.Cloud != "" {
+		cred, err = client.Cloud(c.Cloud, os.Getenv)
+		found = true
+	} else {
+		cred, found = client.Environment(os.Getenv)
+	}
+	if c.Project != "" {
+		cred.ProjectID, cred.ProjectName = "", c.Project
+	}
+	return cred, found, err
+}
+
+// open speaks to the API as whoever the options, the environment or else the state directory say.
 func (c *Connection) open() (*client.Client, error) {
+	if cred, found, err := c.credentials(); err != nil {
+		return nil, fmt.Errorf("%w: %w", errNoToken, err)
+	} else if found {
+		c.loggedIn = true
+		return client.Login(context.Background(), cred)
+	}
 	token := c.Token
 	if token == "" {
 		var err error
@@ -121,6 +148,8 @@ func (c *Connection) explain(err error) error {
 	switch status := client.StatusOf(err); {
 	case err == nil:
 		return nil
+	case c.loggedIn && (errors.As(err, &op) || status == http.StatusUnauthorized):
+		return fmt.Errorf("%w\nThe login is that of OS_CLOUD or OS_AUTH_URL and the other variables OS_…; unset them to use the state directory's token", err)
 	case errors.As(err, &op):
 		return fmt.Errorf("%w\nIs `colonnade up` running? --url or COLONNADE_URL names another address than %s", err, c.URL)
 	case status == http.StatusUnauthorized:
@@ -135,7 +164,7 @@ func (c *Connection) explain(err error) error {
 func (c *Connection) run(f func(api *client.Client, p *printer) error) error {
 	api, err := c.open()
 	if err != nil {
-		return err
+		return c.explain(err)
 	}
 	return c.explain(f(api, c.printer()))
 }

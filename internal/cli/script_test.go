@@ -17,6 +17,7 @@ import (
 	"colonnade/internal/api"
 	"colonnade/internal/cli"
 	"colonnade/internal/identity"
+	v3 "colonnade/internal/identity/v3"
 	"colonnade/internal/lb"
 	"colonnade/internal/network"
 	"colonnade/internal/network/bridge"
@@ -77,6 +78,30 @@ func worker(ctx context.Context, s *store.Store) error {
 	}
 }
 
+const adminPassword = "secret"
+
+// accounts know an administrator and alice, who is one in no project.
+func accounts(s *store.Store, apiToken string) (*identity.Embedded, error) {
+	token, err := identity.NewToken(apiToken)
+	if err != nil {
+		return nil, err
+	}
+	hash, err := identity.HashPassword("alices")
+	if err != nil {
+		return nil, err
+	}
+	directory, err := identity.NewDirectory([]identity.Project{{Name: "shop"}}, []identity.User{
+		{Name: "alice", PasswordHash: hash, Roles: map[string][]string{"shop": {"member"}, "default": {"reader"}}},
+	})
+	if err == nil {
+		directory, err = directory.WithAdmin(adminPassword)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return identity.NewEmbedded(identity.Options{Directory: directory, Storage: s, APIToken: token, Validity: time.Hour, Now: time.Now})
+}
+
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
@@ -89,11 +114,11 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			who, err := identity.NewToken(token)
+			s, err := store.Open(context.Background(), state+"/colonnade.db")
 			if err != nil {
 				return err
 			}
-			s, err := store.Open(context.Background(), state+"/colonnade.db")
+			who, err := accounts(s, token)
 			if err != nil {
 				return err
 			}
@@ -103,7 +128,8 @@ func TestScripts(t *testing.T) {
 			}
 			h, err := api.New(api.Deps{
 				Store: s, Networks: driver, Operator: rows{s}, Ports: driver, Provider: amphora.HAProxy{}, Identity: who, Settings: api.DefaultSettings(),
-				Log: slog.New(slog.DiscardHandler),
+				Accounts: &v3.Options{Accounts: who, Region: "R", Services: []v3.Service{{Type: "load-balancer", Name: "octavia", Path: "/load-balancer"}}},
+				Log:      slog.New(slog.DiscardHandler),
 			})
 			if err != nil {
 				return err
@@ -120,6 +146,11 @@ func TestScripts(t *testing.T) {
 				server.Close()
 				_ = s.Close()
 			})
+			cloud := identity.Cloud{AuthURL: server.URL + v3.Prefix, Username: "admin", Password: adminPassword, Project: "default", Region: "R"}
+			if err := identity.WriteClouds(state+"/clouds.yaml", cloud); err != nil {
+				return err
+			}
+			env.Setenv("AUTH_URL", server.URL+v3.Prefix)
 			env.Setenv("COLONNADE_URL", server.URL)
 			env.Setenv("COLONNADE_STATE_DIR", state)
 			return nil

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"colonnade/internal/api/wire"
 )
@@ -35,7 +34,7 @@ func New(base, token, project string) (*Client, error) {
 		path += "/v2.0"
 	}
 	u.Path = path
-	return &Client{url: u.String(), token: token, project: project, http: &http.Client{Timeout: 45 * time.Second}}, nil
+	return &Client{url: u.String(), token: token, project: project, http: &http.Client{Timeout: httpTimeout}}, nil
 }
 
 // Error is an answer that is an error.
