@@ -113,7 +113,7 @@ func (s *server) createLoadBalancer(ctx context.Context, c *call) (any, error) {
 	}
 	flavor, zone, err := s.choose(ctx, &l, in)
 	if err == nil {
-		err = lb.ValidateLoadBalancer(l)
+		err = s.Settings.Rules.CheckProvider(l.Provider)
 	}
 	if err != nil {
 		return nil, err

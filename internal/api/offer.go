@@ -107,7 +107,7 @@ func (s *server) updateProfile(ctx context.Context, kind lb.OfferKind, id string
 
 // checkProfile asks whether the provider knows all of a profile's options.
 func (s *server) checkProfile(kind lb.OfferKind, p lb.OfferProfile) error {
-	if err := lb.CheckProvider(p.ProviderName); err != nil {
+	if err := s.Settings.Rules.CheckProvider(p.ProviderName); err != nil {
 		return err
 	}
 	if kind == lb.OfferZone {
@@ -151,7 +151,7 @@ func (s *server) choose(ctx context.Context, l *lb.LoadBalancer, in wire.LoadBal
 		}
 	}
 	if l.Provider == "" {
-		l.Provider = lb.ProviderName
+		l.Provider = s.Settings.Rules.Providers[0].Name
 	}
 	l.Topology = s.Settings.With(flavor).Topology
 	return flavor, zone, err

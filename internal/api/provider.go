@@ -9,12 +9,6 @@ import (
 	"colonnade/internal/lb"
 )
 
-// providers are what load balancers may be made by: one, and the name that clients of long ago know it by.
-var providers = []wire.Provider{
-	{Name: lb.ProviderName, Description: "Clusters of HAProxy amphorae behind a distributor."},
-	{Name: lb.ProviderAlias, Description: "Another name of the provider '" + lb.ProviderName + "'."},
-}
-
 // sameProvider reports whether two names are of one provider.
 func sameProvider(a, b string) bool {
 	known := func(name string) bool { return name == lb.ProviderName || name == lb.ProviderAlias }
@@ -25,7 +19,7 @@ func (s *server) listProviders(ctx context.Context, c *call) (any, error) {
 	if err := mayReadShared(ctx); err != nil {
 		return nil, err
 	}
-	shown, err := named(c, providers, func(p wire.Provider) (string, string) { return p.Name, p.Description })
+	shown, err := named(c, views(s.Settings.Rules.Providers, func(p lb.Capability) wire.Provider { return wire.Provider(p) }), func(p wire.Provider) (string, string) { return p.Name, p.Description })
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +38,7 @@ func (s *server) capabilities(ctx context.Context, c *call, root string, of func
 	if err := mayOperate(ctx); err != nil {
 		return nil, err
 	}
-	if err := lb.CheckProvider(c.r.PathValue("provider")); err != nil {
+	if err := s.Settings.Rules.CheckProvider(c.r.PathValue("provider")); err != nil {
 		return nil, err
 	}
 	all := views(of(), func(o lb.Capability) wire.Capability { return wire.Capability(o) })

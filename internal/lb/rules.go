@@ -18,6 +18,10 @@ type Rules struct {
 	// What nobody may make here.
 	NoTLSListeners, NoPrometheusListeners, NoPingMonitors bool
 
+	// Providers are the names that a request may ask for; all are names of the one provider there is. The first is what a
+	// request that names none gets.
+	Providers []Capability
+
 	MinUDPConnectDelay int // s between checks of a UDP-CONNECT monitor, at least
 }
 
@@ -32,6 +36,10 @@ func DefaultRules() Rules {
 	return Rules{
 		ListenerCiphers: defaultCiphers, PoolCiphers: defaultCiphers, ListenerVersions: versions, PoolVersions: versions,
 		ListenerALPN: ALPNProtocols, PoolALPN: ALPNProtocols, MinUDPConnectDelay: 3,
+		Providers: []Capability{
+			{ProviderName, "Clusters of HAProxy amphorae behind a distributor."},
+			{ProviderAlias, "Another name of the provider '" + ProviderName + "'."},
+		},
 	}
 }
 
@@ -53,7 +61,18 @@ func (r Rules) Check() error {
 	if r.MinimumVersion != "" && !slices.Contains(TLSVersions, r.MinimumVersion) {
 		return fmt.Errorf("minimum TLS version %q: want one of %v", r.MinimumVersion, TLSVersions)
 	}
+	if len(r.Providers) == 0 || slices.ContainsFunc(r.Providers, func(p Capability) bool { return p.Name == "" || len(p.Name) > 64 }) {
+		return fmt.Errorf("providers: want one at least, of 1 to 64 characters each")
+	}
 	return nil
+}
+
+// CheckProvider refuses a provider that is not there.
+func (r Rules) CheckProvider(name string) error {
+	if slices.ContainsFunc(r.Providers, func(p Capability) bool { return p.Name == name }) {
+		return nil
+	}
+	return Faultf(KindInvalid, "Provider '%s' is not enabled.", name)
 }
 
 func disabled(option, value string) error {

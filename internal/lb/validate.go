@@ -15,14 +15,6 @@ const ProviderName = "amphora"
 // ProviderAlias is another name of the same provider, as upstream.
 const ProviderAlias = "octavia"
 
-// CheckProvider refuses a provider that is not there.
-func CheckProvider(name string) error {
-	if name != ProviderName && name != ProviderAlias {
-		return Faultf(KindInvalid, "Provider '%s' is not enabled.", name)
-	}
-	return nil
-}
-
 // Unsupported is the fault for something the API knows and this deployment does not do; nothing of it is accepted and
 // then ignored.
 func Unsupported(format string, args ...any) error {
@@ -176,9 +168,4 @@ func ValidateMember(m Member) error {
 		}
 	}
 	return nil
-}
-
-// ValidateLoadBalancer checks what can be said about a load balancer without its networks.
-func ValidateLoadBalancer(l LoadBalancer) error {
-	return CheckProvider(l.Provider)
 }

@@ -126,9 +126,9 @@ func TestCheckCIDRFamilies(t *testing.T) {
 	})
 }
 
-func TestValidateLoadBalancer(t *testing.T) {
+func TestCheckProvider(t *testing.T) {
 	of := func(provider string) error {
-		return lb.ValidateLoadBalancer(lb.LoadBalancer{Provider: provider})
+		return lb.DefaultRules().CheckProvider(provider)
 	}
 	checkRules(t, []rule{
 		{"own name", of("amphora"), 0, ""},
