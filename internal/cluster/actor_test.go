@@ -1,7 +1,9 @@
 package cluster_test
 
 import (
+	"flag"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -308,6 +310,11 @@ func TestBootDeadline(t *testing.T) {
 // TestWorld lets anything go wrong in any order, the control plane being killed at any call, and asks that nothing
 // forbidden ever happens (the world checks that) and that the cluster is whole again in the end.
 func TestWorld(t *testing.T) {
+	if os.Getenv("COLONNADE_LONG") != "" && flag.Lookup("rapid.checks").Value.String() == flag.Lookup("rapid.checks").DefValue {
+		if err := flag.Set("rapid.checks", "3000"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		w := newWorld(t)
 		a := w.actor()

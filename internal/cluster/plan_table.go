@@ -148,6 +148,11 @@ func (p *planner) takeSwapsIn(d *drafting) error {
 			}
 			d.taken[h] = true
 			d.steps = append(d.steps, Step{Act: Act{ActTakeSwapIn, h}, Position: s.Position, From: s.AmphoraID, Reason: reason})
+		} else if a := p.amphora(s.StandbyID); a != nil && a.Position < 0 && !going(*a) && a.DrainingSince.IsZero() && !d.taken[a.ID] && earlier(d.table, a.ID) &&
+			(h != "" || s.Position >= len(d.table.Current.Holders)) {
+			// The position was somebody else's, or given up, by then: what the standby took until the distributor heard of it drains.
+			d.taken[a.ID] = true
+			d.steps = append(d.steps, Step{Act: Act{ActShrink, a.ID}, Position: s.Position, Reason: "the distributor swapped it in after the position had gone elsewhere"})
 		}
 	}
 	return nil

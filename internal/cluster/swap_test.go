@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"colonnade/internal/cluster"
+	"colonnade/internal/distributor"
 	"colonnade/internal/lb"
 )
 
@@ -127,6 +128,30 @@ func TestInstall(t *testing.T) {
 		got := w.holders()
 		if len(w.swaps) != 1 || w.swaps[0].StandbyID != got[0] || got[2] == before[2] || got[2] == got[0] || got[2] == "" {
 			t.Errorf("positions %v after swaps %+v", got, w.swaps)
+		}
+		w.settle(a, 120)
+	})
+	t.Run("the distributor swaps at the moment the position is given up: what its standby took drains", func(t *testing.T) {
+		w, a := built(t)
+		leaving, standby := w.holders()[2], w.standby()
+		w.cluster.DesiredSize = 2
+		w.registering = func() {
+			w.machines[leaving].running = false
+			w.swap()
+		}
+		w.now = w.now.Add(time.Minute) // the cooldown is over
+		if _, err := w.reconcile(a); err != nil {
+			t.Log(err)
+		}
+		if len(w.swaps) != 1 || w.swaps[0].StandbyID != standby || len(w.holders()) != 2 {
+			t.Fatalf("swaps %+v, want one to %s; positions %v", w.swaps, standby, w.holders())
+		}
+		in, _, _ := cluster.DecodeInstall(w.cluster.Table)
+		listed := slices.ContainsFunc(in.Earlier, func(g distributor.Generation) bool {
+			return slices.ContainsFunc(g.Holders, func(h int) bool { return h >= 0 && in.Holders[h].AmphoraID == standby })
+		})
+		if r := w.row(standby); !listed || r.DrainingSince.IsZero() || r.OutOfService {
+			t.Errorf("on owner lists: %v; %+v\n%s", listed, r, w.history())
 		}
 		w.settle(a, 120)
 	})

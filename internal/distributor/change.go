@@ -228,7 +228,8 @@ func SetStandbys(standbys ...Holder) Change {
 
 // TakeSwaps takes the distributor's own swaps in: a position whose holder a swap calls silent is now held by the swap's
 // standby, or vacant if the table does not know that standby any more, and the silent amphora is removed everywhere.
-// A swap whose amphora does not hold the position (any more) changes no position. TakenSwap becomes the last one's Seq.
+// A swap whose amphora does not hold the position (any more) changes no position; but its standby has served the rows that
+// were the position's, and stands on their owner lists in the place of the silent one. TakenSwap becomes the last one's Seq.
 func TakeSwaps(swaps []Swap) Change {
 	return func(d *draft) error {
 		for _, s := range pending(swaps, d.table.TakenSwap) {
@@ -236,6 +237,7 @@ func TakeSwaps(swaps []Swap) Change {
 			cur := d.table.Current.Holders
 			silent := d.table.holder(s.AmphoraID)
 			if s.Position < 0 || s.Position >= len(cur) || silent < 0 || cur[s.Position] != silent {
+				d.servedFor(s)
 				continue
 			}
 			if err := Vacate(s.AmphoraID)(d); err != nil {
@@ -249,6 +251,29 @@ func TakeSwaps(swaps []Swap) Change {
 			d.noStandby(standby)
 		}
 		return nil
+	}
+}
+
+// servedFor puts a swap's standby where the silent amphora stands in the newest generation that gave it the position, or where
+// it stood before it died. A generation of which nobody else was left has been dropped, and is made again.
+func (d *draft) servedFor(s Swap) {
+	silent, standby := d.table.holder(s.AmphoraID), d.table.holder(s.StandbyID)
+	if standby < 0 || s.Position < 0 {
+		return
+	}
+	if silent < 0 {
+		silent = Gone
+	}
+	for _, g := range d.table.Earlier {
+		if s.Position < len(g.Holders) && g.Holders[s.Position] == silent && !slices.Contains(g.Holders, standby) {
+			g.Holders[s.Position] = standby
+			return
+		}
+	}
+	if cur := d.table.Current.Holders; s.Position < len(cur) && !slices.Contains(cur, standby) {
+		holders := slices.Clone(cur)
+		holders[s.Position] = standby
+		d.table.Earlier = slices.Insert(d.table.Earlier, 0, Generation{Holders: holders})
 	}
 }
 

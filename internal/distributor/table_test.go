@@ -251,6 +251,26 @@ func TestSwaps(t *testing.T) {
 			t.Errorf("taken %d, positions (-want +got)\n%s", got.TakenSwap, diff)
 		}
 	})
+	t.Run("but who served in its stead until then is asked for what it took", func(t *testing.T) {
+		swap := swaps[0]
+		standby := slices.IndexFunc(table.Holders, func(h distributor.Holder) bool { return h.AmphoraID == swap.StandbyID })
+		for name, change := range map[string][]distributor.Change{
+			"handed over": {distributor.HandOver(swap.Position, amp(7))},
+			"dead":        {distributor.Vacate(swap.AmphoraID), distributor.Fill(swap.Position, amp(7))},
+		} {
+			got := next(t, next(t, table, append(change, distributor.SetStandbys(table.Holders[standby]))...), distributor.TakeSwaps(swaps[:1]))
+			was, is := compile(t, table), compile(t, got)
+			for row := range got.Rows {
+				if was.Position(row) != swap.Position {
+					continue
+				}
+				owners := is.Owners(row)
+				if len(owners) < 2 || got.Holders[owners[0]].AmphoraID != "a7" || got.Holders[owners[1]].AmphoraID != swap.StandbyID {
+					t.Fatalf("%s: row %d has owners %v of %+v, want a7, then %s", name, row, owners, got.Holders, swap.StandbyID)
+				}
+			}
+		}
+	})
 	t.Run("a standby that is no more leaves the position vacant", func(t *testing.T) {
 		got := next(t, table, distributor.SetStandbys(), distributor.TakeSwaps(nil))
 		got = next(t, got, distributor.TakeSwaps(swaps[:1]))
