@@ -2,6 +2,7 @@ package agent_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,10 +12,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"colonnade/internal/amphora"
 	"colonnade/internal/distributor"
@@ -393,6 +397,41 @@ func TestProbesFollowHAProxy(t *testing.T) {
 		must(t, syscall.Kill(worker, syscall.SIGCONT))
 		eventually(t, "up", func() bool { return w.a.Status().HAProxy == "up" && answered() })
 	})
+}
+
+// TestDeadHAProxyRefusesNobody connects all the time while HAProxy dies and comes back: a SYN that finds nobody listening
+// is sent again, and is not answered by a reset.
+func TestDeadHAProxyRefusesNobody(t *testing.T) {
+	w := newWorld(t)
+	w.put(document(1))
+	eventually(t, "an answer", func() bool { _, err := w.get(); return err == nil })
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	died := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for after := 0; after < 20 && ctx.Err() == nil; {
+				select {
+				case <-died:
+					after++
+				default:
+				}
+				conn, err := w.dial(ctx, "tcp", vip+":80")
+				if errors.Is(err, unix.ECONNREFUSED) {
+					t.Errorf("refused: %v", err)
+					return
+				}
+				if err == nil {
+					_ = conn.Close()
+				}
+			}
+		})
+	}
+	must(t, unix.Kill(w.pid(), unix.SIGKILL))
+	close(died)
+	wg.Wait()
+	eventually(t, "an answer", func() bool { _, err := w.get(); return err == nil })
 }
 
 func TestDraining(t *testing.T) {

@@ -58,6 +58,16 @@ func renderFirewall(d amphora.Desired) string {
 		line("    %s daddr %s tcp flags & (syn | ack) != syn accept", fam, own)
 	}
 	line("  }")
+	// A SYN that comes while HAProxy is dead or about to listen again is the only packet that the kernel answers by a reset of
+	// sequence 0 with an ACK. Nobody is told so: the client asks again after a second, and is served by the standby that was
+	// swapped in by then, or by HAProxy once it is back. What HAProxy itself resets has a sequence of its own.
+	line("  chain output {")
+	line("    type filter hook output priority filter; policy accept;")
+	for _, v := range d.VIPs {
+		vip := netip.MustParseAddr(v.Address)
+		line("    %s saddr %s tcp flags & (rst | ack) == (rst | ack) tcp sequence 0 drop", family(vip), vip)
+	}
+	line("  }")
 	line("  chain forward {")
 	line("    type filter hook forward priority filter; policy drop;")
 	line("  }")
