@@ -302,6 +302,11 @@ func (w *world) commit(after lb.ClusterState) {
 			old.DrainingSince.IsZero() && w.lbRow.ProvisioningStatus != lb.PendingDelete {
 			w.fail("%s lives, has served, and is to be deleted without having drained: %+v", a.ID, old)
 		}
+		// Judged when it is decided: one that was dead then, or drained, may be back when its deletion is carried out.
+		if old != nil && old.Status != a.Status && a.Status == lb.AmphoraPendingDelete && m != nil && m.flawless() && m.held > 0 &&
+			!old.DrainingSince.IsZero() && w.now.Before(old.DrainingSince.Add(10*time.Second)) && w.lbRow.ProvisioningStatus != lb.PendingDelete {
+			w.fail("%s lives, holds connections, and is to be deleted before its deadline: %+v", a.ID, old)
+		}
 		if a.Position >= 0 {
 			if held[a.Position] != "" {
 				w.fail("position %d is held by %s and %s", a.Position, held[a.Position], a.ID)
@@ -607,9 +612,6 @@ func (c computer) Delete(_ context.Context, id string) (err error) {
 	if m != nil && a != nil && w.lbRow.ProvisioningStatus != lb.PendingDelete {
 		if slices.Contains(w.effective(), id) {
 			w.fail("%s is deleted while the distributor sends to it", id)
-		}
-		if m.flawless() && !a.DrainingSince.IsZero() && m.held > 0 && w.now.Before(a.DrainingSince.Add(10*time.Second)) {
-			w.fail("%s lives, holds connections, and is deleted before its deadline", id)
 		}
 	}
 	delete(w.machines, id)
