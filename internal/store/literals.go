@@ -10,10 +10,11 @@ import (
 const mostLifted = 400
 
 // liftAfter are the words that a value may follow. After any other word a text in quotes may be more than a value
-// (INTERVAL '1 day', ESCAPE '!'), and a number a column's place (ORDER BY 1).
+// (INTERVAL '1 day', ESCAPE '!'), and a number a column's place (ORDER BY 1). After LIMIT SQLite wants to know the number
+// when it plans, and plans anew for each.
 var liftAfter = map[string]bool{
 	"SELECT": true, "WHERE": true, "AND": true, "OR": true, "NOT": true, "IN": true, "LIKE": true, "CASE": true, "WHEN": true,
-	"THEN": true, "ELSE": true, "LIMIT": true, "OFFSET": true, "BETWEEN": true, "ON": true, "HAVING": true, "VALUES": true,
+	"THEN": true, "ELSE": true, "BETWEEN": true, "ON": true, "HAVING": true, "VALUES": true,
 }
 
 // lifter takes the values out of one statement.

@@ -19,9 +19,9 @@ func TestLift(t *testing.T) {
 	}{
 		{
 			name: "values of a condition", in: `SELECT "o"."id" FROM "t" AS "o" WHERE (o.id = 'a''b') AND (n IN (1, 5000000000)) LIMIT 10`,
-			sqlite:   `SELECT "o"."id" FROM "t" AS "o" WHERE (o.id = ?) AND (n IN (?, ?)) LIMIT ?`,
-			postgres: `SELECT "o"."id" FROM "t" AS "o" WHERE (o.id = $1) AND (n IN ($2::int4, $3::int8)) LIMIT $4::int4`,
-			args:     []any{"a'b", int64(1), int64(5000000000), int64(10)},
+			sqlite:   `SELECT "o"."id" FROM "t" AS "o" WHERE (o.id = ?) AND (n IN (?, ?)) LIMIT 10`,
+			postgres: `SELECT "o"."id" FROM "t" AS "o" WHERE (o.id = $1) AND (n IN ($2::int4, $3::int8)) LIMIT 10`,
+			args:     []any{"a'b", int64(1), int64(5000000000)},
 		},
 		{
 			name: "an insert", in: `INSERT INTO "t" ("a", "b", "c") VALUES ('', -3, DEFAULT), ('?; --', TRUE, 0.5) RETURNING "id"`,
@@ -37,9 +37,9 @@ func TestLift(t *testing.T) {
 		},
 		{
 			name: "columns by their place", in: `SELECT a, b FROM t ORDER BY 1, COALESCE(b, '', 2), 2 LIMIT 3`,
-			sqlite:   `SELECT a, b FROM t ORDER BY 1, COALESCE(b, ?, ?), 2 LIMIT ?`,
-			postgres: `SELECT a, b FROM t ORDER BY 1, COALESCE(b, $1, $2::int4), 2 LIMIT $3::int4`,
-			args:     []any{"", int64(2), int64(3)},
+			sqlite:   `SELECT a, b FROM t ORDER BY 1, COALESCE(b, ?, ?), 2 LIMIT 3`,
+			postgres: `SELECT a, b FROM t ORDER BY 1, COALESCE(b, $1, $2::int4), 2 LIMIT 3`,
+			args:     []any{"", int64(2)},
 		},
 		{
 			name: "an order inside", in: `SELECT (SELECT string_agg(c.id, ',' ORDER BY c.at) FROM c WHERE c.o = 5) FROM t WHERE n = 6`,
@@ -99,7 +99,7 @@ func FuzzLift(f *testing.F) {
 		}
 		for numbered, d := range map[bool]schema.Dialect{false: sqlitedialect.New(), true: pgdialect.New()} {
 			statement := func(a, b string, n int64) (text string, values []any) {
-				query := schema.NewQueryGen(d).FormatQuery("SELECT o.x FROM t AS o WHERE o.a = ? AND o.b IN (?, ?) AND (o.c LIKE ? ESCAPE '!') ORDER BY COALESCE(o.a, ?) LIMIT ?",
+				query := schema.NewQueryGen(d).FormatQuery("SELECT o.x FROM t AS o WHERE o.a = ? AND o.b IN (?, ?) AND (o.c LIKE ? ESCAPE '!') ORDER BY COALESCE(o.a, ?, o.n + ?) LIMIT 5",
 					a, b, a, b, a, n)
 				text, args, ok := lift(query, numbered)
 				if !ok {

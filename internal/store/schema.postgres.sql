@@ -352,7 +352,11 @@ CREATE INDEX load_balancer_flavor ON load_balancer USING btree (flavor_id);
 
 CREATE INDEX load_balancer_project ON load_balancer USING btree (project_id, created_at, id);
 
-CREATE UNIQUE INDEX load_balancer_vip_port ON load_balancer USING btree (vip_port_id) WHERE ((vip_port_id <> ''::text) AND (provisioning_status <> 'DELETED'::text));
+CREATE UNIQUE INDEX load_balancer_vip_port ON load_balancer USING btree ((
+CASE
+    WHEN ((vip_port_id <> ''::text) AND (provisioning_status <> 'DELETED'::text)) THEN vip_port_id
+    ELSE NULL::text
+END));
 
 CREATE INDEX load_balancer_zone ON load_balancer USING btree (availability_zone);
 

@@ -277,7 +277,7 @@ CREATE INDEX load_balancer_flavor ON load_balancer (flavor_id);
 
 CREATE INDEX load_balancer_project ON load_balancer (project_id, created_at, id);
 
-CREATE UNIQUE INDEX load_balancer_vip_port ON load_balancer (vip_port_id) WHERE vip_port_id <> '' AND provisioning_status <> 'DELETED';
+CREATE UNIQUE INDEX load_balancer_vip_port ON load_balancer (CASE WHEN vip_port_id <> '' AND provisioning_status <> 'DELETED' THEN vip_port_id END);
 
 CREATE INDEX load_balancer_zone ON load_balancer (availability_zone);
 
