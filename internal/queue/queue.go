@@ -122,23 +122,32 @@ func EnqueueTx(ctx context.Context, idb bun.IDB, wakes []lb.Wake) error {
 	wakes = slices.Clone(wakes)
 	// In one order everywhere, or two transactions would wait for each other's rows.
 	slices.SortStableFunc(wakes, func(a, b lb.Wake) int {
-		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.Kind, b.Kind))
+		return cmp.Or(strings.Compare(a.Key, b.Key), strings.Compare(a.Kind, b.Kind), cmp.Compare(a.After, b.After))
 	})
+	wakes = slices.CompactFunc(wakes, func(a, b lb.Wake) bool { return a.Key == b.Key && a.Kind == b.Kind }) // the earliest
+	values := make([]string, 0, len(wakes))
+	var args []any
 	for _, w := range wakes {
 		if _, ok := subjects[w.Kind]; !ok {
 			return fmt.Errorf("enqueue %s: unknown kind of work %q", w.Key, w.Kind)
 		}
-		_, err := idb.NewRaw(`INSERT INTO work_queue (kind, key, generation, attempt, due_at, lease_until, lease_id, last_error, request_id)
-VALUES (?, ?, 1, 0, ? + ?, 0, '', '', ?)
+		values = append(values, "(?, ?, 1, 0, ? + ?, 0, '', '', ?)")
+		args = append(args, w.Kind, w.Key, clock(idb), w.After.Milliseconds(), lb.RequestID(ctx))
+	}
+	statement := `INSERT INTO work_queue (kind, key, generation, attempt, due_at, lease_until, lease_id, last_error, request_id)
+VALUES ` + strings.Join(values, ", ") + `
 ON CONFLICT (kind, key) DO UPDATE SET generation = work_queue.generation + 1, attempt = 0,
  due_at = CASE WHEN work_queue.due_at < excluded.due_at THEN work_queue.due_at ELSE excluded.due_at END,
- request_id = CASE WHEN excluded.request_id <> '' AND (? OR work_queue.request_id = '') THEN excluded.request_id ELSE work_queue.request_id END`,
-			w.Kind, w.Key, clock(idb), w.After.Milliseconds(), lb.RequestID(ctx), !passedOn(ctx)).Exec(ctx)
-		if err != nil {
-			return fmt.Errorf("enqueue %s %s: %w", w.Kind, w.Key, err)
-		}
+ request_id = CASE WHEN excluded.request_id <> '' AND (? OR work_queue.request_id = '') THEN excluded.request_id ELSE work_queue.request_id END`
+	args = append(args, !passedOn(ctx))
+	if idb.Dialect().Name() == dialect.PG { // and tell of it in the same round trip
+		statement = "WITH enqueued AS (" + statement + ") SELECT pg_notify(?, '')"
+		args = append(args, Channel)
 	}
-	return notify(ctx, idb)
+	if _, err := idb.NewRaw(statement, args...).Exec(ctx); err != nil {
+		return fmt.Errorf("enqueue %s %s and %d more: %w", wakes[0].Kind, wakes[0].Key, len(wakes)-1, err)
+	}
+	return nil
 }
 
 // Enqueue enqueues wakes in a transaction of its own.

@@ -135,14 +135,14 @@ func (tx *transaction) writeTree(ctx context.Context, before, after lb.Tree) err
 	was, is := loadBalancerObject(before.LoadBalancer), loadBalancerObject(after.LoadBalancer)
 	if !reflect.DeepEqual(was.row, is.row) {
 		*is.updated = tx.now
-		if _, err := tx.NewUpdate().Model(is.row).WherePK().Exec(ctx); err != nil {
+		if err := updateRows(ctx, tx.Tx, []change{{was.row, is.row}}); err != nil {
 			return fmt.Errorf("write load balancer: %w", err)
 		}
 	}
 	return tx.writeChildren(ctx, before, after)
 }
 
-// writeChildren writes what differs row by row, in the order that references and unique indexes ask for: a pool stands
+// writeChildren writes what differs, kind by kind, in the order that references and unique indexes ask for: a pool stands
 // before what names it and goes after it, and a name is free before it is taken again.
 func (tx *transaction) writeChildren(ctx context.Context, before, after lb.Tree) error {
 	l0, p0, m0, h0 := children(before)
@@ -170,27 +170,35 @@ func (tx *transaction) writeChildren(ctx context.Context, before, after lb.Tree)
 }
 
 func (tx *transaction) remove(ctx context.Context, gone []object) error {
+	rows := make([]any, 0, len(gone))
 	for _, o := range gone {
-		if _, err := tx.NewDelete().Model(o.row).WherePK().Exec(ctx); err != nil {
-			return fmt.Errorf("remove %s %s: %w", o.kind, o.id, err)
-		}
+		rows = append(rows, o.row)
+	}
+	if err := deleteRows(ctx, tx.Tx, rows); err != nil {
+		return fmt.Errorf("remove %s %s: %w", gone[0].kind, gone[0].id, err)
 	}
 	return nil
 }
 
+// put writes those of one kind that changed, then those that are new.
 func (tx *transaction) put(ctx context.Context, changed []object, existed map[string]object) error {
+	var changes []change
+	var fresh []any
 	for _, o := range changed {
-		var err error
-		if _, ok := existed[o.id]; ok {
+		if was, ok := existed[o.id]; ok {
 			*o.updated = tx.now
-			_, err = tx.NewUpdate().Model(o.row).WherePK().Exec(ctx)
+			changes = append(changes, change{was.row, o.row})
 		} else {
 			*o.created = tx.orNow(*o.created)
-			_, err = tx.NewInsert().Model(o.row).Exec(ctx)
+			fresh = append(fresh, o.row)
 		}
-		if err != nil {
-			return fmt.Errorf("write %s %s: %w", o.kind, o.id, err)
-		}
+	}
+	err := updateRows(ctx, tx.Tx, changes)
+	if err == nil {
+		err = insertRows(ctx, tx.Tx, fresh)
+	}
+	if err != nil {
+		return fmt.Errorf("write %s %s and %d more: %w", changed[0].kind, changed[0].id, len(changed)-1, err)
 	}
 	return nil
 }

@@ -253,13 +253,14 @@ func (s *Store) write(ctx context.Context, operation string, f func(ctx context.
 
 func (s *Store) isPostgres() bool { return s.writer.Dialect().Name() == dialect.PG }
 
+// readClock asks for the time. SQLite's is that of the machine it shares with us.
 func (tx *transaction) readClock(ctx context.Context) error {
-	now := "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
-	if tx.Dialect().Name() == dialect.PG {
-		now = "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+	if tx.Dialect().Name() != dialect.PG {
+		tx.now = time.Now().UTC().Truncate(time.Millisecond)
+		return nil
 	}
 	var ms int64
-	if err := tx.NewRaw("SELECT "+now).Scan(ctx, &ms); err != nil {
+	if err := tx.NewRaw("SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)").Scan(ctx, &ms); err != nil {
 		return fmt.Errorf("read the database's clock: %w", err)
 	}
 	tx.now = time.UnixMilli(ms).UTC()
@@ -277,14 +278,15 @@ func lock(q *bun.SelectQuery) *bun.SelectQuery {
 // finish records an outcome's events and keeps its wakes for the end of the transaction.
 func (tx *transaction) finish(ctx context.Context, out lb.Outcome) error {
 	tx.wakes = append(tx.wakes, out.Wakes...)
+	events := make([]any, 0, len(out.Events))
 	for _, e := range out.Events {
-		e.ID = 0
 		if e.At.IsZero() {
 			e.At = tx.now
 		}
-		if _, err := tx.NewInsert().Model(&eventRow{Event: e}).Exec(ctx); err != nil {
-			return fmt.Errorf("record event %q: %w", e.Action, err)
-		}
+		events = append(events, &eventRow{Event: e})
+	}
+	if err := insertRows(ctx, tx.Tx, events); err != nil {
+		return fmt.Errorf("record events: %w", err)
 	}
 	return nil
 }
