@@ -111,6 +111,9 @@ type passedOnKey struct{}
 // passedOn says that the context is of work, so that its request is not a new one.
 func passedOn(ctx context.Context) bool { return ctx.Value(passedOnKey{}) != nil }
 
+// IsWork reports whether a context is that of work which the queue hands out: nobody waits for its answer.
+func IsWork(ctx context.Context) bool { return passedOn(ctx) }
+
 // EnqueueTx enqueues wakes in the caller's transaction: the generation rises, attempts start again, and of two due
 // times the earlier is kept. The request id of ctx is kept with the work. Where the work has one
 // already, a new request goes before it; one that work passes on does not: a later request may have come meanwhile.

@@ -33,7 +33,9 @@ type Store struct {
 	writer   *bun.DB
 	reader   *bun.DB // the same as writer on PostgreSQL
 	bell     queue.Bell
+	turns    turns
 	listener *listener // nil on SQLite
+	spill    *spill    // nil on PostgreSQL
 	log      *slog.Logger
 	quota    lb.Quota // of projects without their own; every limit is set
 }
@@ -43,6 +45,8 @@ var _ queue.Database = (*Store)(nil)
 const (
 	sqliteReaders   = 8
 	postgresMaxOpen = 16
+	// postgresWork is how many of these write behind the scenes at a time.
+	postgresWork = 8
 )
 
 // Option changes a store.
@@ -96,8 +100,9 @@ func (s *Store) openSQLite(ctx context.Context, file string) error {
 	if err := prepareFile(file); err != nil {
 		return err
 	}
-	pragmas := fmt.Sprintf("_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)",
-		busyTimeout.Milliseconds())
+	// wal_autocheckpoint 0: what a commit would now and then do for all commits before it, spill does beside them.
+	pragmas := fmt.Sprintf("_pragma=busy_timeout(%d)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=foreign_keys(1)"+
+		"&_pragma=wal_autocheckpoint(0)&_pragma=cache_size(-8000)", busyTimeout.Milliseconds())
 	name := "file:" + (&url.URL{Path: file}).EscapedPath() + "?" + pragmas
 	w, err := openPrepared(name + "&_txlock=immediate")
 	if err != nil {
@@ -115,7 +120,9 @@ func (s *Store) openSQLite(ctx context.Context, file string) error {
 	r.SetMaxOpenConns(sqliteReaders)
 	r.SetMaxIdleConns(sqliteReaders)
 	s.reader = bun.NewDB(r, sqlitedialect.New())
-	return nil
+	s.turns.all, s.turns.work = 1, 1
+	s.spill, err = startSpill(name, file, s.log)
+	return err
 }
 
 func openPrepared(name string) (*sql.DB, error) {
@@ -173,6 +180,7 @@ func (s *Store) openPostgres(ctx context.Context, dsn string) (*pgx.ConnConfig, 
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	s.writer = bun.NewDB(db, pgdialect.New())
 	s.reader = s.writer
+	s.turns.all, s.turns.work = postgresMaxOpen, postgresWork
 	return conf, retry(ctx, db.PingContext)
 }
 
@@ -181,9 +189,11 @@ func (s *Store) Close() error {
 	if s.listener != nil {
 		s.listener.close()
 	}
-	var err error
+	err := s.spill.close()
 	if s.reader != nil && s.reader != s.writer {
-		err = s.reader.Close()
+		if rerr := s.reader.Close(); rerr != nil {
+			err = rerr
+		}
 	}
 	if s.writer != nil {
 		if werr := s.writer.Close(); werr != nil { // last: closing the writer checkpoints the WAL
@@ -201,9 +211,23 @@ func (s *Store) Reader() bun.IDB { return s.reader }
 
 // Write runs f in a transaction that excludes other writers (SQLite), or whose row locks do (PostgreSQL). f may be run
 // again, so what it leaves behind outside the transaction must be set afresh each time. It must not write through the
-// store itself: on SQLite that would wait for its own transaction.
+// store itself: on SQLite that would wait for its own transaction. What the queue writes goes behind what API calls write.
 func (s *Store) Write(ctx context.Context, f func(ctx context.Context, tx bun.Tx) error) error {
-	return retry(ctx, func(ctx context.Context) error { return s.writer.RunInTx(ctx, nil, f) })
+	return s.inTurn(ctx, behind, f)
+}
+
+func (s *Store) inTurn(ctx context.Context, class int, f func(ctx context.Context, tx bun.Tx) error) error {
+	return retry(ctx, func(ctx context.Context) error {
+		if err := s.turns.take(ctx, class); err != nil {
+			return err
+		}
+		defer s.turns.give(class)
+		if err := s.writer.RunInTx(ctx, nil, f); err != nil {
+			return err
+		}
+		s.spill.written()
+		return nil
+	})
 }
 
 // snapshot runs several reads that see one state.
@@ -231,7 +255,11 @@ type transaction struct {
 // write runs f in a transaction, enqueues the wakes it left and rings the bell after the commit.
 func (s *Store) write(ctx context.Context, operation string, f func(ctx context.Context, tx *transaction) error) error {
 	var rang bool
-	err := s.Write(ctx, func(ctx context.Context, btx bun.Tx) error {
+	class := inFront
+	if queue.IsWork(ctx) {
+		class = behind
+	}
+	err := s.inTurn(ctx, class, func(ctx context.Context, btx bun.Tx) error {
 		tx := &transaction{Tx: btx, quota: s.quota}
 		if err := tx.readClock(ctx); err != nil {
 			return err
