@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -141,19 +142,57 @@ func (p *plane) active(id string) string {
 	return ""
 }
 
-func (p *plane) await(limit time.Duration, missing func() string) {
+// stalled is how long nothing may happen at all while something is missing. How long it takes is the machine's affair: what
+// counts is that every step leads to the next, and that none waits for the net under lost wakes, which is minutes wide.
+const stalled = time.Minute
+
+// happened rises with every step that the roles get done; leases and looks are none.
+func (p *plane) happened() (n int) {
 	p.t.Helper()
-	deadline := time.Now().Add(limit)
+	must(p.t, p.Reader().NewRaw("SELECT (SELECT count(*) FROM event) + (SELECT coalesce(sum(applied_revision + applied_table), 0) FROM amphora)").Scan(p.t.Context(), &n))
+	return n
+}
+
+func (p *plane) await(missing func() string) {
+	p.t.Helper()
+	last, since := p.happened(), time.Now()
 	for {
 		why := missing()
 		if why == "" {
 			return
 		}
-		if time.Now().After(deadline) {
-			p.t.Fatalf("still missing: %s", why)
+		if now := p.happened(); now != last {
+			last, since = now, time.Now()
+		}
+		if time.Since(since) > stalled {
+			p.t.Fatalf("nothing has happened for %s and still missing: %s\n%s", stalled, why, p.standing())
 		}
 		time.Sleep(10 * time.Millisecond) // rows of a database: no event to wait for
 	}
+}
+
+// standing is what a stall looks like.
+func (p *plane) standing() string {
+	var text strings.Builder
+	for _, query := range []string{
+		"SELECT action || ' ' || reason AS what, count(*) AS n FROM event GROUP BY what ORDER BY n DESC LIMIT 30",
+		"SELECT 'load balancer ' || provisioning_status || ' ' || operating_status || ' ' || status_reason AS what, count(*) AS n FROM load_balancer GROUP BY what",
+		"SELECT 'amphora ' || status || ' ' || role || ' revision ' || applied_revision || ' table ' || applied_table AS what, count(*) AS n FROM amphora GROUP BY what",
+		"SELECT 'health ' || state AS what, count(*) AS n FROM instance_health GROUP BY what",
+		"SELECT 'work of ' || kind || (CASE WHEN lease_id <> '' THEN ', leased' WHEN due_at / 1000 < unixepoch() THEN ', overdue' ELSE '' END) AS what, count(*) AS n FROM work_queue GROUP BY what",
+	} {
+		var rows []struct {
+			What string
+			N    int
+		}
+		if err := p.Reader().NewRaw(query).Scan(p.t.Context(), &rows); err != nil {
+			fmt.Fprintln(&text, err)
+		}
+		for _, r := range rows {
+			fmt.Fprintf(&text, "%5d %s\n", r.N, r.What)
+		}
+	}
+	return text.String()
 }
 
 func (p *plane) delete(id string) {
@@ -185,7 +224,7 @@ func TestLife(t *testing.T) {
 	p := newPlane(t, noop.Settings{})
 	id := p.create("p1", uuid.NewString())
 	began := time.Now()
-	p.await(10*time.Second, func() string { return p.active(id) })
+	p.await(func() string { return p.active(id) })
 	t.Logf("whole after %s", time.Since(began).Round(time.Millisecond))
 	t.Run("one killed: a standby takes its place and another is built", func(t *testing.T) {
 		s, err := p.ClusterState(t.Context(), id)
@@ -198,7 +237,7 @@ func TestLife(t *testing.T) {
 		}
 		p.compute.Kill(victim)
 		p.distributors.SetSilent(victim, true)
-		p.await(20*time.Second, func() string {
+		p.await(func() string {
 			s, err := p.ClusterState(t.Context(), id)
 			must(t, err)
 			for _, a := range s.Amphorae {
@@ -210,7 +249,7 @@ func TestLife(t *testing.T) {
 		})
 	})
 	p.delete(id)
-	p.await(10*time.Second, p.nothing)
+	p.await(p.nothing)
 }
 
 func TestStayPending(t *testing.T) {
@@ -255,7 +294,7 @@ func TestManyAtOnce(t *testing.T) {
 			return ""
 		}
 	}
-	p.await(4*time.Minute, all(p.active))
+	p.await(all(p.active))
 	t.Logf("all whole after %s", time.Since(began).Round(time.Millisecond))
 	ports, err := p.net.Ports(t.Context(), "")
 	must(t, err)
@@ -273,6 +312,6 @@ func TestManyAtOnce(t *testing.T) {
 	for _, id := range ids {
 		p.delete(id)
 	}
-	p.await(4*time.Minute, p.nothing)
+	p.await(p.nothing)
 	t.Logf("all gone after %s", time.Since(began).Round(time.Millisecond))
 }
