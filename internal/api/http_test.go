@@ -169,7 +169,7 @@ func TestProjectsAreApart(t *testing.T) {
 		{"b", "admin", 200, 1, 400, 200},
 		{"b", "load-balancer_admin", 200, 1, 400, 200},
 		{"a", "", 403, -1, 403, 403},
-		{"", "member", 403, -1, 403, 403},
+		{"", "member", 403, -1, 400, 403}, // which project?
 	} {
 		t.Run(c.project+" "+c.role, func(t *testing.T) {
 			h := as(c.project, c.role)

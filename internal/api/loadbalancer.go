@@ -74,7 +74,7 @@ func badReference(err error) error {
 // projectID bounds what may stand for a project; Keystone's are 32 hex digits.
 var projectID = regexp.MustCompile(`^[A-Za-z0-9_.:@-]{1,36}$`)
 
-// projectOf says for which project a load balancer is made: the body's, else the caller's, else the default.
+// projectOf says for which project a load balancer is made: the body's, else the caller's.
 func projectOf(ctx context.Context, given, tenant wire.Opt[string]) (string, error) {
 	id := given.Or("")
 	if id == "" {
@@ -82,6 +82,10 @@ func projectOf(ctx context.Context, given, tenant wire.Opt[string]) (string, err
 	}
 	if id == "" {
 		id = principal(ctx).ProjectID
+	}
+	if id == "" {
+		return "", lb.Faultf(lb.KindInvalid, "Validation failure: Missing project ID in request where one is required. "+
+			"An administrator should check the identity settings of this deployment.")
 	}
 	id, err := projectFor(id)
 	if err != nil {
