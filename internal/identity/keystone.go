@@ -136,6 +136,9 @@ func (k *Keystone) keep(sum [sha256.Size]byte, v verdict) {
 
 // ask validates a token.
 func (k *Keystone) ask(ctx context.Context, sum [sha256.Size]byte, token string) (verdict, error) {
+	if v, ok := k.cached(sum); ok { // the answer came between the look at the cache and now
+		return v, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, k.Timeout)
 	defer cancel()
 	var answer tokenAnswer
