@@ -25,16 +25,18 @@ func TestMain(m *testing.M) { os.Exit(server.Main(m)) }
 const adminPassword = "of the administrator"
 
 // tokenLife is short, so that the test sees tokens expire; our own is renewed before.
-const tokenLife = 40 * time.Second
+const tokenLife = time.Minute
 
 // keystone is a running one, over SQLite in a directory of the test.
 type keystone struct {
 	t     testing.TB
 	url   string // with /v3
-	admin string // a token
+	admin string // a token, got at
+	since time.Time
 	port  string
 	conf  string
 	cmd   *exec.Cmd
+	stop  func()
 }
 
 func startKeystone(t testing.TB) *keystone {
@@ -73,8 +75,7 @@ expiration = %[2]d
 		}
 	}
 	k.run()
-	t.Cleanup(k.stop)
-	k.admin = k.login("admin", adminPassword, "admin")
+	t.Cleanup(func() { k.stop() })
 	return k
 }
 
@@ -83,23 +84,33 @@ func (k *keystone) run() {
 	k.t.Helper()
 	k.cmd = exec.Command("keystone-wsgi-public", "--host", "127.0.0.1", "--port", k.port, "--", "--config-file", k.conf)
 	k.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var said bytes.Buffer
+	k.cmd.Stdout, k.cmd.Stderr = &said, &said
 	must(k.t, k.cmd.Start())
+	ended := make(chan struct{})
+	go func() {
+		_ = k.cmd.Wait() // it is killed in the end
+		close(ended)
+	}()
+	k.stop = func() {
+		_ = k.cmd.Process.Kill()
+		<-ended
+	}
 	for deadline := time.Now().Add(2 * time.Minute); ; {
 		resp, err := http.Get(k.url)
 		if err == nil {
 			_ = resp.Body.Close()
 			return
 		}
+		select {
+		case <-ended:
+			k.t.Fatalf("keystone ended: %s\n%s", k.cmd.ProcessState, said.String())
+		case <-time.After(100 * time.Millisecond): // nothing tells that it listens
+		}
 		if time.Now().After(deadline) {
 			k.t.Fatal(err)
 		}
-		time.Sleep(100 * time.Millisecond) // nothing tells that it listens
 	}
-}
-
-func (k *keystone) stop() {
-	_ = k.cmd.Process.Kill()
-	_ = k.cmd.Wait()
 }
 
 func must(t testing.TB, err error) {
@@ -122,7 +133,13 @@ func (k *keystone) call(method, path string, in any, at ...string) string {
 	}
 	r, err := http.NewRequestWithContext(ctx, method, k.url+path, bytes.NewReader(body))
 	must(k.t, err)
-	r.Header.Set("X-Auth-Token", k.admin)
+	if path != "/auth/tokens" {
+		if time.Since(k.since) > tokenLife/3 {
+			k.since = time.Now()
+			k.admin = k.login("admin", adminPassword, "admin")
+		}
+		r.Header.Set("X-Auth-Token", k.admin)
+	}
 	r.Header.Set("Content-Type", "application/json")
 	resp, err := http.DefaultClient.Do(r)
 	must(k.t, err)
