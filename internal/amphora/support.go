@@ -57,6 +57,9 @@ func supportsListener(l *lb.Listener) error {
 			return lb.Unsupported("insert_headers %s", name)
 		}
 	}
+	if len(l.L7Policies) > 0 && l.Protocol != lb.ProtocolHTTP && l.Protocol != lb.ProtocolTerminatedHTTPS {
+		return lb.Unsupported("L7 policies of a %s listener", l.Protocol)
+	}
 	return nil
 }
 

@@ -28,6 +28,11 @@ func TestHAProxySupports(t *testing.T) {
 	}
 	vip := func(address string) lb.Tree { return lb.Tree{LoadBalancer: lb.LoadBalancer{VIPAddress: address}} }
 	const outside = "health monitor delay or timeout outside of 1 to 1728000"
+	policies := func(protocol string) lb.Tree {
+		t := listener(protocol, nil)
+		t.Listeners[0].L7Policies = []lb.L7Policy{{ID: "p"}}
+		return t
+	}
 	for _, c := range []struct {
 		name string
 		tree lb.Tree
@@ -41,6 +46,8 @@ func TestHAProxySupports(t *testing.T) {
 		{"UDP listener", listener("UDP", nil), "listener protocol UDP"},
 		{"SCTP listener", listener("SCTP", nil), "listener protocol SCTP"},
 		{"header", listener("HTTP", map[string]string{"X-Real-IP": "true"}), "insert_headers X-Real-IP"},
+		{"L7 policy of HTTP", policies("HTTP"), ""},
+		{"L7 policy of HTTPS", policies("HTTPS"), "L7 policies of a HTTPS listener"},
 		{"UDP pool", pool(func(p *lb.Pool) { p.Protocol = "UDP" }), "pool protocol UDP"},
 		{"TERMINATED_HTTPS listener", listener("TERMINATED_HTTPS", nil), "listener protocol TERMINATED_HTTPS"},
 		{"PROMETHEUS listener", listener("PROMETHEUS", nil), "listener protocol PROMETHEUS"},

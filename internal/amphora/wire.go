@@ -1,6 +1,8 @@
 package amphora
 
 import (
+	"slices"
+
 	"colonnade/internal/distributor"
 	"colonnade/internal/lb"
 )
@@ -55,6 +57,43 @@ type Listener struct {
 	TimeoutMemberData    int               `json:"timeout_member_data"`    // ms
 	TimeoutTCPInspect    int               `json:"timeout_tcp_inspect"`    // ms
 	TLS                  *ListenerTLS      `json:"tls,omitempty"`
+	L7Policies           []L7Policy        `json:"l7policies,omitempty"` // by position
+}
+
+// PoolIDs are the pools the listener sends to, each once: the default pool first.
+func (l Listener) PoolIDs() []string {
+	var ids []string
+	add := func(id string) {
+		if id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	add(l.DefaultPoolID)
+	for _, p := range l.L7Policies {
+		add(p.RedirectPoolID)
+	}
+	return ids
+}
+
+// L7Policy as the agent needs it: an enabled one with at least one rule.
+type L7Policy struct {
+	ID               string   `json:"id"`
+	Action           string   `json:"action"`
+	RedirectPoolID   string   `json:"redirect_pool_id,omitempty"`
+	RedirectURL      string   `json:"redirect_url,omitempty"`
+	RedirectPrefix   string   `json:"redirect_prefix,omitempty"`
+	RedirectHTTPCode int      `json:"redirect_http_code,omitempty"` // 0: HAProxy's, 302
+	Rules            []L7Rule `json:"rules"`
+}
+
+// L7Rule as the agent needs it: an enabled one.
+type L7Rule struct {
+	ID          string `json:"id"`
+	Type        string `json:"type"`
+	CompareType string `json:"compare_type"`
+	Key         string `json:"key,omitempty"`
+	Value       string `json:"value"`
+	Invert      bool   `json:"invert,omitempty"`
 }
 
 // Pool as the agent needs it.
@@ -105,7 +144,7 @@ type TableDocument struct {
 
 // Problem is one reason why a document was refused, mapped to the object whose lines HAProxy rejected.
 type Problem struct {
-	ObjectType string `json:"object_type"` // "listener", "pool", "member", "healthmonitor" or "" (the document as a whole)
+	ObjectType string `json:"object_type"` // "listener", "l7policy", "l7rule", "pool", "member", "healthmonitor" or "" (the document as a whole)
 	ObjectID   string `json:"object_id"`
 	Reason     string `json:"reason"`
 }

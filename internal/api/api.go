@@ -135,6 +135,8 @@ type call struct {
 func (c *call) id() string   { return c.r.PathValue("id") }
 func (c *call) pool() string { return c.r.PathValue("pool_id") }
 
+func (c *call) policy() string { return c.r.PathValue("l7policy_id") }
+
 func (c *call) project() string { return c.r.PathValue("project_id") }
 
 // handler serves a call; a nil answer is an empty body.

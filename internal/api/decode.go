@@ -324,6 +324,9 @@ func assignInt(field string, v any, dst reflect.Value, tag reflect.StructTag) er
 	if n > math.MaxInt32 {
 		return lb.InvalidField(field, show(v), fmt.Sprintf("Value should be lower or equal to %d", math.MaxInt32))
 	}
+	if err := checkEnum(field, strconv.Itoa(n), tag); err != nil {
+		return err
+	}
 	dst.SetInt(int64(n))
 	return nil
 }

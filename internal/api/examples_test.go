@@ -35,6 +35,15 @@ var exampleCalls = []struct{ op, method, path, body string }{
 	{"show-member", "GET", "pools/{pool}/members/{member}", ""},
 	{"update-member", "PUT", "pools/{pool}/members/{member}", `{"member":{"weight":0}}`},
 	{"replace-members", "PUT", "pools/{pool}/members", `{"members":[{"address":"198.18.10.60","protocol_port":8443},{"address":"198.18.10.61","protocol_port":8443,"backup":true}]}`},
+	{"create-l7policy", "POST", "l7policies", `{"l7policy":{"listener_id":"{web}","name":"old paths","action":"REDIRECT_PREFIX","redirect_prefix":"https://new.example","redirect_http_code":301,
+		"rules":[{"type":"PATH","compare_type":"STARTS_WITH","value":"/old"}]}}`},
+	{"list-l7policies", "GET", "l7policies?listener_id={web}", ""},
+	{"show-l7policy", "GET", "l7policies/{l7policy}", ""},
+	{"update-l7policy", "PUT", "l7policies/{l7policy}", `{"l7policy":{"action":"REJECT","position":1}}`},
+	{"create-l7rule", "POST", "l7policies/{l7policy}/rules", `{"rule":{"type":"HEADER","compare_type":"REGEX","key":"User-Agent","value":"(?i)bot","invert":true}}`},
+	{"list-l7rules", "GET", "l7policies/{l7policy}/rules", ""},
+	{"show-l7rule", "GET", "l7policies/{l7policy}/rules/{rule}", ""},
+	{"update-l7rule", "PUT", "l7policies/{l7policy}/rules/{rule}", `{"rule":{"compare_type":"CONTAINS","value":"Bot","invert":false}}`},
 	{"create-health-monitor", "POST", "healthmonitors", `{"healthmonitor":{"pool_id":"{pool}","type":"HTTPS","delay":5,"timeout":3,"max_retries":2,"http_version":1.1,"domain_name":"shop.example"}}`},
 	{"list-health-monitors", "GET", "healthmonitors?type=HTTPS", ""},
 	{"show-health-monitor", "GET", "healthmonitors/{healthmonitor}", ""},
@@ -106,9 +115,12 @@ func TestExamplesAreAnswered(t *testing.T) {
 			t.Fatalf("%s: %d %s", c.op, a.status, a.body)
 		}
 		if c.method == "POST" {
-			root := strings.NewReplacer("create-", "", "health-monitor", "healthmonitor", "load-balancer", "loadbalancer", "flavor-profile", "flavorprofile", "-", "_").Replace(c.op)
+			root := strings.NewReplacer("create-", "", "health-monitor", "healthmonitor", "load-balancer", "loadbalancer", "flavor-profile", "flavorprofile", "l7rule", "rule", "-", "_").Replace(c.op)
 			if root != "availability_zone" { // which is known by its name
 				made[strings.ReplaceAll(root, "loadbalancer", "lb")] = a.id(t, root)
+			}
+			if root == "loadbalancer" {
+				made["web"] = a.id(t, "loadbalancer.listeners.0")
 			}
 		}
 		got[c.op] = example{steady(c.body), steady(a.body)}
@@ -186,14 +198,15 @@ func TestDocumentHasExamplesOfTheFiveResources(t *testing.T) {
 // Every filter in the document filters, and every other word is refused.
 func TestDocumentedFiltersFilter(t *testing.T) {
 	l := newLab(t, nil)
-	_, _, poolID, _, _ := l.balancer()
-	values := map[string]string{"admin_state_up": "true", "backup": "false", "created_at": "2026-01-01T00:00:00", "updated_at": "2026-01-01T00:00:00", "cert_expiration": "2026-01-01T00:00:00"}
+	_, listenerID, poolID, _, _ := l.balancer()
+	policyID := l.must(201, "POST", "/v2.0/lbaas/l7policies", `{"l7policy":{"listener_id":"`+listenerID+`","action":"REJECT"}}`).id(t, "l7policy")
+	values := map[string]string{"admin_state_up": "true", "backup": "false", "invert": "false", "created_at": "2026-01-01T00:00:00", "updated_at": "2026-01-01T00:00:00", "cert_expiration": "2026-01-01T00:00:00"}
 	for path, methods := range readDocument(t).Paths {
 		op := methods["get"]
 		if !strings.HasPrefix(op.OperationID, "list-") || op.OperationID == "list-networks" || op.OperationID == "list-ports" {
 			continue
 		}
-		path = strings.ReplaceAll(path, "{pool_id}", poolID)
+		path = strings.NewReplacer("{pool_id}", poolID, "{l7policy_id}", policyID).Replace(path)
 		n := 0
 		for _, p := range op.Parameters {
 			if p.In != "query" || p.Name == "limit" || p.Name == "marker" || p.Name == "sort" || p.Name == "sort_key" || p.Name == "sort_dir" {

@@ -52,7 +52,7 @@ listener
   project_id                  text(36)             C
   tenant_id                   text(36)             C
   default_pool                pool                 C
-  l7policies                  [any]                C
+  l7policies                  [l7policy]           C
   name                        text(255)            CU  =""
   description                 text(255)            CU  =""
   admin_state_up              truth                CU  =false
@@ -76,6 +76,34 @@ listener
   hsts_max_age                whole(0,)            CU  =null
   hsts_include_subdomains     truth                CU  =false
   hsts_preload                truth                CU  =false
+
+l7policy
+  listener_id                 uuid                 C S!
+  action                      word(REDIRECT_PREFIX,REDIRECT_TO_POOL,REDIRECT_TO_URL,REJECT) C!U =400
+  project_id                  text(36)             C
+  tenant_id                   text(36)             C
+  redirect_pool               pool                 C
+  rules                       [rule]               C
+  name                        text(255)            CU  =""
+  description                 text(255)            CU  =""
+  admin_state_up              truth                CU  =false
+  redirect_pool_id            uuid                 CU  =null
+  redirect_url                text(255)            CU  =null grammar
+  redirect_prefix             text(255)            CU  =null grammar
+  redirect_http_code          code(301,302,303,307,308) CU =null
+  position                    whole(1,2147483647)  CU  =1
+  tags                        texts(255)           CU  =["t"]
+
+rule
+  type                        word(COOKIE,FILE_TYPE,HEADER,HOST_NAME,PATH,SSL_CONN_HAS_CERT,SSL_DN_FIELD,SSL_VERIFY_RESULT) C!U =400
+  compare_type                word(CONTAINS,ENDS_WITH,EQUAL_TO,REGEX,STARTS_WITH) C!U =400
+  value                       text(255)            C!U =400 grammar
+  project_id                  text(36)             C
+  tenant_id                   text(36)             C
+  key                         text(255)            CU  =400 grammar
+  invert                      truth                CU  =false
+  admin_state_up              truth                CU  =false
+  tags                        texts(255)           CU  =["t"]
 
 session_persistence
   type                        word(SOURCE_IP,HTTP_COOKIE,APP_COOKIE) C
@@ -205,7 +233,7 @@ func parseFields(t testing.TB) map[string][]field {
 			if len(f.args) == 2 {
 				f.least = f.args[0]
 			}
-		case "address", "uuid", "uuids", "cidrs", "truth", "word", "number":
+		case "address", "uuid", "uuids", "cidrs", "truth", "word", "number", "code":
 		default:
 			f.nested = strings.Trim(f.kind, "[]")
 			f.list = f.nested != f.kind
@@ -235,14 +263,11 @@ func parseFields(t testing.TB) map[string][]field {
 // describe writes a field as the tags of package wire would have it.
 func (f field) describe(creating bool) string {
 	goType := map[string]string{
-		"text": "string", "uuid": "string", "address": "string", "word": "string", "whole": "int", "truth": "bool", "number": "float64",
+		"text": "string", "uuid": "string", "address": "string", "word": "string", "whole": "int", "truth": "bool", "number": "float64", "code": "int",
 		"texts": "[]string", "uuids": "[]string", "cidrs": "[]string", "map": "map[string]string", "nested": "struct",
 	}[f.kind]
 	if f.list {
 		goType = "[]struct"
-	}
-	if f.nested == "any" {
-		goType = "[]map"
 	}
 	tags := map[string]string{}
 	switch f.kind {
@@ -260,7 +285,7 @@ func (f field) describe(creating bool) string {
 		tags["format"] = "uuid"
 	case "address":
 		tags["format"] = "ip"
-	case "word", "number":
+	case "word", "number", "code":
 		tags["enum"] = strings.Join(f.args, ",")
 	}
 	return describe(f.name, goType, creating && f.mandatory, tags)
@@ -292,8 +317,6 @@ func described(request reflect.Type) []string {
 			goType = "struct"
 		case v.Type.Kind() == reflect.Slice && v.Type.Elem().Kind() == reflect.Struct:
 			goType = "[]struct"
-		case v.Type == reflect.TypeFor[[]wire.L7Policy]():
-			goType = "[]map"
 		}
 		tags := map[string]string{}
 		for _, tag := range []string{"minimum", "maximum", "minLength", "maxLength", "enum", "format", "itemsMaxLength", "itemsFormat"} {
@@ -315,6 +338,8 @@ func TestFieldTableIsThatOfTheRequests(t *testing.T) {
 		{"loadbalancer", reflect.TypeFor[wire.LoadBalancerCreate](), reflect.TypeFor[wire.LoadBalancerUpdate]()},
 		{"additional_vip", reflect.TypeFor[wire.AdditionalVIP](), nil},
 		{"listener", reflect.TypeFor[wire.ListenerCreate](), reflect.TypeFor[wire.ListenerUpdate]()},
+		{"l7policy", reflect.TypeFor[wire.L7PolicyCreate](), reflect.TypeFor[wire.L7PolicyUpdate]()},
+		{"rule", reflect.TypeFor[wire.L7RuleCreate](), reflect.TypeFor[wire.L7RuleUpdate]()},
 		{"session_persistence", reflect.TypeFor[wire.SessionPersistence](), nil},
 		{"pool", reflect.TypeFor[wire.PoolCreate](), reflect.TypeFor[wire.PoolUpdate]()},
 		{"member", reflect.TypeFor[wire.MemberCreate](), reflect.TypeFor[wire.MemberUpdate]()},

@@ -8,10 +8,11 @@ import (
 
 	"colonnade/internal/api/wire"
 	"colonnade/internal/lb"
+	"colonnade/internal/store"
 )
 
 func (s *server) listListeners(ctx context.Context, c *call) (any, error) {
-	return listed(ctx, c, "listeners", s.Store.Listeners, each(listenerView), func(l lb.Listener) string { return l.ID })
+	return listed(ctx, c, "listeners", s.Store.Listeners, each(listenerItemView), func(l store.ListenerItem) string { return l.ID })
 }
 
 func (s *server) showListener(ctx context.Context, c *call) (any, error) {
@@ -19,11 +20,15 @@ func (s *server) showListener(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return one(c, "listener", listenerView(l))
+	return one(c, "listener", listenerItemView(l))
+}
+
+func listenerItemView(l store.ListenerItem) wire.Listener {
+	return listenerView(l.Listener, l.PolicyIDs)
 }
 
 // listener reads the listener of the path, for reading.
-func (s *server) listener(ctx context.Context, c *call) (lb.Listener, error) {
+func (s *server) listener(ctx context.Context, c *call) (store.ListenerItem, error) {
 	l, err := byID(ctx, s.Store.Listeners, "Listener", c.id())
 	if err != nil {
 		return l, err
@@ -39,9 +44,6 @@ func (s *server) createListener(ctx context.Context, c *call) (any, error) {
 	if !in.LoadBalancerID.Given() {
 		return nil, lb.InvalidField("loadbalancer_id", "None", "Mandatory field missing.")
 	}
-	if in.DefaultPool.Given() || len(in.L7Policies.V) > 0 {
-		return nil, lb.Unsupported("default_pool and l7policies outside of a whole load balancer")
-	}
 	parent, err := byID(ctx, s.Store.LoadBalancers, "Load Balancer", in.LoadBalancerID.V)
 	if err == nil {
 		err = mayWrite(ctx, parent.ProjectID)
@@ -49,15 +51,15 @@ func (s *server) createListener(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := newListener(in, parent.LoadBalancer, s.Settings.Rules)
+	g := graph{parent: parent.LoadBalancer, rules: s.Settings.Rules, byName: map[string]string{}}
+	if err := g.addListeners(in); err != nil {
+		return nil, err
+	}
+	tree, err := s.grow(ctx, parent.ID, lb.Growth{Pools: g.pools, Listeners: g.listeners})
 	if err != nil {
 		return nil, err
 	}
-	tree, err := s.change(ctx, parent.ID, func(t *lb.Tree) error { return t.AddListener(l) })
-	if err != nil {
-		return nil, err
-	}
-	return listenerFrom(&tree, l.ID)
+	return listenerFrom(&tree, g.listeners[0].ID)
 }
 
 func listenerFrom(t *lb.Tree, id string) (any, error) {
@@ -65,7 +67,7 @@ func listenerFrom(t *lb.Tree, id string) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"listener": listenerView(*l)}, nil
+	return map[string]any{"listener": listenerOf(*l)}, nil
 }
 
 // newListener makes a listener of a request, with an id.

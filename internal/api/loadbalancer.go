@@ -154,6 +154,11 @@ func inOrder(written, asked *lb.Tree) {
 	at := map[string]int{}
 	for i := range asked.Listeners {
 		at[asked.Listeners[i].ID] = i
+		for _, p := range asked.Listeners[i].L7Policies {
+			for j := range p.Rules {
+				at[p.Rules[j].ID] = j
+			}
+		}
 	}
 	for i := range asked.Pools {
 		at[asked.Pools[i].ID] = i
@@ -162,6 +167,11 @@ func inOrder(written, asked *lb.Tree) {
 		}
 	}
 	slices.SortFunc(written.Listeners, func(a, b lb.Listener) int { return at[a.ID] - at[b.ID] })
+	for i := range written.Listeners {
+		for _, p := range written.Listeners[i].L7Policies {
+			slices.SortFunc(p.Rules, func(a, b lb.L7Rule) int { return at[a.ID] - at[b.ID] })
+		}
+	}
 	slices.SortFunc(written.Pools, func(a, b lb.Pool) int { return at[a.ID] - at[b.ID] })
 	for i := range written.Pools {
 		slices.SortFunc(written.Pools[i].Members, func(a, b lb.Member) int { return at[a.ID] - at[b.ID] })

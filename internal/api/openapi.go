@@ -46,6 +46,8 @@ var requests = []reflect.Type{
 	reflect.TypeFor[wire.PoolCreate](), reflect.TypeFor[wire.PoolUpdate](),
 	reflect.TypeFor[wire.MemberCreate](), reflect.TypeFor[wire.MemberUpdate](),
 	reflect.TypeFor[wire.HealthMonitorCreate](), reflect.TypeFor[wire.HealthMonitorUpdate](),
+	reflect.TypeFor[wire.L7PolicyCreate](), reflect.TypeFor[wire.L7PolicyUpdate](),
+	reflect.TypeFor[wire.L7RuleCreate](), reflect.TypeFor[wire.L7RuleUpdate](),
 }
 
 func boundItems(registry huma.Registry) {
@@ -82,7 +84,10 @@ var filters = map[string]string{
 	"list-members":         commonFilters + "address protocol_port weight backup subnet_id monitor_address monitor_port",
 	"list-health-monitors": commonFilters + "pool_id type delay timeout max_retries max_retries_down http_method url_path expected_codes http_version domain_name",
 	"list-quotas":          "loadbalancer load_balancer listener pool member healthmonitor health_monitor l7policy l7rule created_at updated_at",
-	"list-amphorae":        "id loadbalancer_id cluster_id compute_id lb_network_ip vrrp_ip vrrp_port_id role status position cert_expiration created_at updated_at",
+	"list-l7policies":      commonFilters + "description listener_id action redirect_pool_id redirect_url redirect_prefix redirect_http_code position",
+	"list-l7rules": "id provisioning_status operating_status admin_state_up created_at updated_at tags tags-any not-tags not-tags-any " +
+		"type compare_type key value invert",
+	"list-amphorae": "id loadbalancer_id cluster_id compute_id lb_network_ip vrrp_ip vrrp_port_id role status position cert_expiration created_at updated_at",
 	"list-clusters": "id name cluster_type loadbalancer_id distributor_id desired_size min_size " +
 		"provisioning_status operating_status admin_state_up created_at updated_at",
 	"list-flavors":                    "id name description enabled flavor_profile_id",

@@ -32,6 +32,9 @@ func TestReadsAskLittle(t *testing.T) {
 	l := newLab(t, nil)
 	lbID, listenerID, poolID, memberID, monitorID := l.balancer()
 	l.balancer()
+	policyID := l.must(201, "POST", "/v2.0/lbaas/l7policies", `{"l7policy":{"listener_id":"`+listenerID+`","action":"REDIRECT_TO_POOL","redirect_pool_id":"`+poolID+`",
+		"rules":[{"type":"PATH","compare_type":"EQUAL_TO","value":"/"}]}}`).id(t, "l7policy")
+	ruleID := l.must(200, "GET", "/v2.0/lbaas/l7policies/"+policyID+"/rules", "").id(t, "rules.0")
 	db, ok := l.store.Reader().(*bun.DB)
 	if !ok {
 		t.Fatalf("reader is %T", l.store.Reader())
@@ -44,17 +47,22 @@ func TestReadsAskLittle(t *testing.T) {
 		scans bool // of the listed table alone
 	}{
 		{"loadbalancers/" + lbID, 3, false},
-		{"listeners/" + listenerID, 1, false},
+		{"listeners/" + listenerID, 2, false},
 		{"pools/" + poolID, 4, false},
 		{"pools/" + poolID + "/members/" + memberID, 5, false},
 		{"healthmonitors/" + monitorID, 1, false},
 		{"pools/" + poolID + "/members", 5, false},
-		{"loadbalancers/" + lbID + "/status", 8, false},
+		{"loadbalancers/" + lbID + "/status", 10, false},
+		{"l7policies/" + policyID, 2, false},
+		{"l7policies/" + policyID + "/rules", 3, false},
+		{"l7policies/" + policyID + "/rules/" + ruleID, 3, false},
+		{"l7policies", 2, true},
+		{"l7policies?listener_id=" + listenerID, 2, false},
 		{"loadbalancers", 3, true},
-		{"listeners", 1, true},
+		{"listeners", 2, true},
 		{"pools", 4, true},
 		{"healthmonitors", 1, true},
-		{"listeners?loadbalancer_id=" + lbID, 1, false},
+		{"listeners?loadbalancer_id=" + lbID, 2, false},
 		{"pools?loadbalancer_id=" + lbID, 4, false},
 	} {
 		heard.all = nil

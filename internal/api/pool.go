@@ -43,9 +43,6 @@ func (s *server) createPool(ctx context.Context, c *call) (any, error) {
 	if err := decodeBody(c.body, "pool_", "pool", &in); err != nil {
 		return nil, err
 	}
-	if len(in.Members.V) > 0 || in.HealthMonitor.Given() {
-		return nil, lb.Unsupported("members and healthmonitor of a pool outside of a whole load balancer")
-	}
 	lbID := in.LoadBalancerID.V
 	if in.ListenerID.Given() {
 		l, err := byID(ctx, s.Store.Listeners, "Listener", in.ListenerID.V)
@@ -71,7 +68,10 @@ func (s *server) createPool(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	tree, err := s.change(ctx, lbID, func(t *lb.Tree) error { return t.AddPool(p, in.ListenerID.V) })
+	if err := fillPool(&p, in, s.Settings.Rules); err != nil {
+		return nil, err
+	}
+	tree, err := s.grow(ctx, lbID, lb.Growth{Pools: []lb.Pool{p}, DefaultOf: in.ListenerID.V})
 	if err != nil {
 		return nil, err
 	}

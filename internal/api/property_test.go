@@ -22,6 +22,8 @@ var choices = map[string][]string{
 	"name": {`"a"`, `"b"`, `""`}, "delay": {"1", "5"}, "timeout": {"1"}, "max_retries": {"1", "10"},
 	"cookie_name": {`"c"`}, "insert_headers": {`{"X-Forwarded-For":"True"}`, "{}"}, "allowed_cidrs": {`["10.0.0.5/8"]`, "[]", `["2001:db8::/32"]`}, "tags": {`["a"]`, "[]"},
 	"url_path": {`"/"`, `"/a"`}, "expected_codes": {`"200"`}, "http_version": {"1.1", "1.0"}, "domain_name": {`"a.example"`}, "http_method": {`"HEAD"`},
+	"position": {"1", "2", "9"}, "action": {`"REJECT"`, `"REDIRECT_TO_POOL"`, `"REDIRECT_TO_URL"`}, "redirect_url": {`"http://a/"`}, "redirect_prefix": {`"https://a"`}, "redirect_http_code": {"301", `"308"`, "302"},
+	"compare_type": {`"REGEX"`, `"EQUAL_TO"`, `"STARTS_WITH"`}, "value": {`"/a"`, `"true"`, `"0"`}, "key": {`"K"`},
 	"vip_subnet_id": {quoted(bigSubnetID)}, "provider": {`"octavia"`}, "subnet_id": {quoted(subnetID), quoted(bigSubnetID)}, "connection_limit": {"-1", "5"}, "weight": {"0", "256"},
 }
 
@@ -38,12 +40,12 @@ type caller struct {
 func (c *caller) ids(field string) []string {
 	var out []string
 	for _, l := range c.tree.Listeners {
-		if field == "listener_id" {
-			out = append(out, l.ID)
+		if field == "listener_id" && l.Protocol == lb.ProtocolHTTP {
+			out = append(out, l.ID, l.ID)
 		}
 	}
 	for _, p := range c.tree.Pools {
-		if field == "default_pool_id" || field == "pool_id" {
+		if field == "default_pool_id" || field == "pool_id" || field == "redirect_pool_id" {
 			out = append(out, p.ID)
 		}
 	}
@@ -57,10 +59,13 @@ func (c *caller) ids(field string) []string {
 func (c *caller) object(t *rapid.T, resource string, creating bool, depth int) string {
 	var fields []byte
 	for _, f := range c.table[resource] {
-		if creating && !f.create || !creating && !f.update || f.absent || f.nested == "any" || f.nested != "" && depth == 0 {
+		if creating && !f.create || !creating && !f.update || f.absent || f.nested != "" && depth == 0 {
 			continue
 		}
 		wanted := f.mandatory || f.alone || f.name == "vip_subnet_id" || resource == "pool" && (f.name == "name" || f.name == "loadbalancer_id")
+		if resource == "l7policy" && f.name == "listener_id" {
+			wanted = depth == 2
+		}
 		if depth < 2 && (f.name == "loadbalancer_id" || f.name == "pool_id" || f.name == "listener_id") {
 			wanted = false
 		}
@@ -114,11 +119,19 @@ func (c *caller) value(t *rapid.T, f field, creating bool, depth int) string {
 // request draws a call.
 func (c *caller) request(t *rapid.T) (method, path, body string) {
 	lbs := []string{c.tree.LoadBalancer.ID}
-	var listeners, pools, monitors []string
-	var members [][2]string
+	var listeners, pools, monitors, policies []string
+	var members, rules [][2]string
 	for _, l := range c.tree.Listeners {
 		listeners = append(listeners, l.ID)
+		for _, p := range l.L7Policies {
+			policies = append(policies, p.ID)
+			for _, r := range p.Rules {
+				rules = append(rules, [2]string{p.ID, r.ID})
+			}
+			rules = append(rules, [2]string{p.ID, strangerID})
+		}
 	}
+	policies, rules = append(policies, strangerID), append(rules, [2]string{strangerID, strangerID})
 	for _, p := range c.tree.Pools {
 		pools = append(pools, p.ID)
 		for _, m := range p.Members {
@@ -132,7 +145,7 @@ func (c *caller) request(t *rapid.T) (method, path, body string) {
 	listeners, pools, monitors = append(listeners, strangerID), append(pools, strangerID), append(monitors, strangerID)
 	members = append(members, [2]string{strangerID, strangerID})
 	pick := func(ids []string) string { return rapid.SampledFrom(ids).Draw(t, "id") }
-	resource := rapid.SampledFrom([]string{"loadbalancer", "listener", "pool", "member", "healthmonitor", "listener", "pool", "member", "batch"}).Draw(t, "resource")
+	resource := rapid.SampledFrom([]string{"loadbalancer", "listener", "pool", "member", "healthmonitor", "listener", "pool", "member", "batch", "l7policy", "l7policy", "rule", "rule"}).Draw(t, "resource")
 	method = rapid.SampledFrom([]string{"POST", "POST", "PUT", "PUT", "DELETE", "GET"}).Draw(t, "method")
 	path = "/v2.0/lbaas/" + resource + "s"
 	id := ""
@@ -151,6 +164,11 @@ func (c *caller) request(t *rapid.T) (method, path, body string) {
 		id = pick(pools)
 	case "healthmonitor":
 		id = pick(monitors)
+	case "l7policy":
+		path, id = "/v2.0/lbaas/l7policies", pick(policies)
+	case "rule":
+		at := rapid.SampledFrom(rules).Draw(t, "rule")
+		path, id = "/v2.0/lbaas/l7policies/"+at[0]+"/rules", at[1]
 	case "member":
 		at := rapid.SampledFrom(members).Draw(t, "member")
 		path, id = "/v2.0/lbaas/pools/"+at[0]+"/members", at[1]

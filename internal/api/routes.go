@@ -36,6 +36,7 @@ type route struct {
 func (s *server) table() []route {
 	const get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
 	members := lbaas + "/pools/{pool_id}/members"
+	rules := lbaas + "/l7policies/{l7policy_id}/rules"
 	return []route{
 		{method: get, path: lbaas + "/loadbalancers", id: "list-load-balancers", status: 200, outRoot: "loadbalancers", out: wire.LoadBalancer{}, list: true, serve: s.listLoadBalancers},
 		{method: post, path: lbaas + "/loadbalancers", id: "create-load-balancer", status: 201, inRoot: "loadbalancer", in: wire.LoadBalancerCreate{}, outRoot: "loadbalancer", out: wire.LoadBalancerTree{}, serve: s.createLoadBalancer},
@@ -104,6 +105,18 @@ func (s *server) table() []route {
 		{method: get, path: lbaas + "/providers/{provider}/flavor_capabilities", id: "show-flavor-capabilities", status: 200, outRoot: "flavor_capabilities", out: []wire.Capability{}, serve: s.listFlavorCapabilities, query: []string{"name", "description", "fields"}},
 		{method: get, path: lbaas + "/providers/{provider}/availability_zone_capabilities", id: "show-availability-zone-capabilities", status: 200, outRoot: "availability_zone_capabilities", out: []wire.Capability{}, serve: s.listZoneCapabilities, query: []string{"name", "description", "fields"}},
 
+		{method: get, path: lbaas + "/l7policies", id: "list-l7policies", status: 200, outRoot: "l7policies", out: wire.L7Policy{}, list: true, serve: s.listL7Policies},
+		{method: post, path: lbaas + "/l7policies", id: "create-l7policy", status: 201, inRoot: "l7policy", in: wire.L7PolicyCreate{}, outRoot: "l7policy", out: wire.L7Policy{}, serve: s.createL7Policy},
+		{method: get, path: lbaas + "/l7policies/{id}", id: "show-l7policy", status: 200, outRoot: "l7policy", out: wire.L7Policy{}, serve: s.showL7Policy},
+		{method: put, path: lbaas + "/l7policies/{id}", id: "update-l7policy", status: 200, inRoot: "l7policy", in: wire.L7PolicyUpdate{}, outRoot: "l7policy", out: wire.L7Policy{}, serve: s.updateL7Policy},
+		{method: del, path: lbaas + "/l7policies/{id}", id: "delete-l7policy", status: 204, serve: s.deleteL7Policy},
+
+		{method: get, path: rules, id: "list-l7rules", status: 200, outRoot: "rules", out: wire.L7Rule{}, list: true, serve: s.listL7Rules},
+		{method: post, path: rules, id: "create-l7rule", status: 201, inRoot: "rule", in: wire.L7RuleCreate{}, outRoot: "rule", out: wire.L7Rule{}, serve: s.createL7Rule},
+		{method: get, path: rules + "/{id}", id: "show-l7rule", status: 200, outRoot: "rule", out: wire.L7Rule{}, serve: s.showL7Rule},
+		{method: put, path: rules + "/{id}", id: "update-l7rule", status: 200, inRoot: "rule", in: wire.L7RuleUpdate{}, outRoot: "rule", out: wire.L7Rule{}, serve: s.updateL7Rule},
+		{method: del, path: rules + "/{id}", id: "delete-l7rule", status: 204, serve: s.deleteL7Rule},
+
 		{method: get, path: octavia + "/amphorae", id: "list-amphorae", status: 200, outRoot: "amphorae", out: wire.Amphora{}, list: true, serve: s.listAmphorae},
 		{method: get, path: octavia + "/amphorae/{id}", id: "show-amphora", status: 200, outRoot: "amphora", out: wire.Amphora{}, serve: s.showAmphora},
 		{method: get, path: octavia + "/amphorae/{id}/stats", id: "show-amphora-statistics", status: 200, outRoot: "amphora_stats", out: []wire.AmphoraStatistics{}, serve: s.amphoraStatistics},
@@ -162,7 +175,8 @@ var optTypes = map[reflect.Type]reflect.Type{
 	reflect.TypeFor[wire.Opt[[]wire.ListenerCreate]]():    reflect.TypeFor[[]wire.ListenerCreate](),
 	reflect.TypeFor[wire.Opt[[]wire.PoolCreate]]():        reflect.TypeFor[[]wire.PoolCreate](),
 	reflect.TypeFor[wire.Opt[wire.PoolCreate]]():          reflect.TypeFor[wire.PoolCreate](),
-	reflect.TypeFor[wire.Opt[[]wire.L7Policy]]():          reflect.TypeFor[[]wire.L7Policy](),
+	reflect.TypeFor[wire.Opt[[]wire.L7PolicyCreate]]():    reflect.TypeFor[[]wire.L7PolicyCreate](),
+	reflect.TypeFor[wire.Opt[[]wire.L7RuleCreate]]():      reflect.TypeFor[[]wire.L7RuleCreate](),
 	reflect.TypeFor[wire.Opt[wire.SessionPersistence]]():  reflect.TypeFor[wire.SessionPersistence](),
 	reflect.TypeFor[wire.Opt[[]wire.MemberCreate]]():      reflect.TypeFor[[]wire.MemberCreate](),
 	reflect.TypeFor[wire.Opt[wire.HealthMonitorCreate]](): reflect.TypeFor[wire.HealthMonitorCreate](),

@@ -32,8 +32,10 @@ func statusesOf(t *lb.Tree) wire.StatusTree {
 	}
 	for _, li := range t.Listeners {
 		v := wire.StatusListener{StatusNode: node(li.ID, li.Name, li.ProvisioningStatus, li.OperatingStatus), Pools: []wire.StatusPool{}}
-		if p, err := t.Pool(li.DefaultPoolID); err == nil {
-			v.Pools = append(v.Pools, statusPool(*p))
+		for _, id := range li.PoolIDs() {
+			if p, err := t.Pool(id); err == nil {
+				v.Pools = append(v.Pools, statusPool(*p))
+			}
 		}
 		root.Listeners = append(root.Listeners, v)
 	}

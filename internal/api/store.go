@@ -19,7 +19,9 @@ type Store interface {
 	Tree(ctx context.Context, lbID string) (lb.Tree, error)
 
 	LoadBalancers(ctx context.Context, q store.Query) ([]store.LoadBalancerItem, error)
-	Listeners(ctx context.Context, q store.Query) ([]lb.Listener, error)
+	Listeners(ctx context.Context, q store.Query) ([]store.ListenerItem, error)
+	L7Policies(ctx context.Context, q store.Query) ([]store.L7PolicyItem, error)
+	L7Rules(ctx context.Context, q store.Query) ([]lb.L7Rule, error)
 	Pools(ctx context.Context, q store.Query) ([]store.PoolItem, error)
 	Members(ctx context.Context, q store.Query) ([]lb.Member, error)
 	HealthMonitors(ctx context.Context, q store.Query) ([]lb.HealthMonitor, error)
@@ -44,8 +46,9 @@ type Store interface {
 	UpdateOfferProfile(ctx context.Context, kind lb.OfferKind, id string, change func(*lb.OfferProfile) error) (lb.OfferProfile, error)
 	DeleteOfferProfile(ctx context.Context, kind lb.OfferKind, id string) error
 
-	// FindHealthMonitor returns the id of its load balancer.
+	// FindHealthMonitor and FindL7Policy return the id of the load balancer.
 	FindHealthMonitor(ctx context.Context, id string) (string, error)
+	FindL7Policy(ctx context.Context, id string) (string, error)
 	RequestAmphoraFailover(ctx context.Context, amphoraID string) error
 	RequestAmphoraConfiguration(ctx context.Context, amphoraID string) error
 	DeleteAmphora(ctx context.Context, amphoraID string) error

@@ -212,7 +212,20 @@ func TestCompatibilityTraps(t *testing.T) {
 			t.Error(got)
 		}
 	})
-	t.Run("16 positions of policies: no such resource yet", func(t *testing.T) { l.must(404, "GET", "/v2.0/lbaas/l7policies", "") })
+	t.Run("16 positions of policies are 1…n", func(t *testing.T) {
+		id := bare()
+		li := l.must(201, "POST", listeners, `{"listener":{"loadbalancer_id":"`+id+`","protocol":"HTTP","protocol_port":80}}`).id(t, "listener")
+		l.settle(id)
+		for _, c := range []struct{ name, position string }{{"b", "7"}, {"d", "9"}, {"a", "1"}, {"c", "3"}} {
+			l.must(201, "POST", "/v2.0/lbaas/l7policies", `{"l7policy":{"listener_id":"`+li+`","action":"REJECT","name":"`+c.name+`","position":`+c.position+`}}`)
+			l.settle(id)
+		}
+		for i, name := range []string{"a", "b", "c", "d"} {
+			if got := l.must(200, "GET", "/v2.0/lbaas/l7policies?listener_id="+li+"&name="+name, "").get(t, "l7policies.0.position"); got != float64(i+1) {
+				t.Errorf("%s is at %v", name, got)
+			}
+		}
+	})
 	t.Run("17 listeners are alike by transport", func(t *testing.T) {
 		id := bare()
 		l.must(201, "POST", listeners, `{"listener":{"loadbalancer_id":"`+id+`","protocol":"HTTPS","protocol_port":443}}`)

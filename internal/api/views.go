@@ -92,7 +92,10 @@ func treeView(t *lb.Tree) wire.LoadBalancerTree {
 		Listeners:          []wire.ListenerTree{}, Pools: []wire.PoolTree{},
 	}
 	for _, l := range t.Listeners {
-		lv := wire.ListenerTree{ListenerCommon: listenerCommon(l), DefaultPoolID: orNull(l.DefaultPoolID), L7Policies: []wire.Ref{}}
+		lv := wire.ListenerTree{ListenerCommon: listenerCommon(l), DefaultPoolID: orNull(l.DefaultPoolID), L7Policies: []wire.L7PolicyTree{}}
+		for _, p := range l.L7Policies {
+			lv.L7Policies = append(lv.L7Policies, policyTree(p))
+		}
 		if p, err := t.Pool(l.DefaultPoolID); err == nil {
 			pool := poolTree(*p)
 			lv.DefaultPool = &pool
@@ -139,11 +142,15 @@ func listenerCommon(l lb.Listener) wire.ListenerCommon {
 	return v
 }
 
-func listenerView(l lb.Listener) wire.Listener {
+func listenerView(l lb.Listener, policies []string) wire.Listener {
 	return wire.Listener{
 		ListenerCommon: listenerCommon(l), DefaultPoolID: orNull(l.DefaultPoolID),
-		L7Policies: []wire.Ref{}, LoadBalancers: refs([]string{l.LoadBalancerID}),
+		L7Policies: refs(policies), LoadBalancers: refs([]string{l.LoadBalancerID}),
 	}
+}
+
+func listenerOf(l lb.Listener) wire.Listener {
+	return listenerView(l, views(l.L7Policies, func(p lb.L7Policy) string { return p.ID }))
 }
 
 func poolCommon(p lb.Pool) wire.PoolCommon {
@@ -207,5 +214,39 @@ func monitorView(h lb.HealthMonitor) wire.HealthMonitor {
 		HTTPMethod: orNull(h.HTTPMethod), URLPath: orNull(h.URLPath), ExpectedCodes: orNull(h.ExpectedCodes),
 		HTTPVersion: (*json.Number)(orNull(h.HTTPVersion)), DomainName: orNull(h.DomainName),
 		Pools: refs([]string{h.PoolID}),
+	}
+}
+
+func policyCommon(p lb.L7Policy) wire.L7PolicyCommon {
+	return wire.L7PolicyCommon{
+		Common: wire.Common{
+			ID: p.ID, Name: p.Name, ProjectID: p.ProjectID, TenantID: p.ProjectID, AdminStateUp: p.Enabled,
+			Tags: list(p.Tags), CreatedAt: stamp(p.CreatedAt), UpdatedAt: stamp(p.UpdatedAt),
+			Status: status(p.ProvisioningStatus, p.OperatingStatus, p.StatusReason),
+		},
+		Description: p.Description, Action: p.Action, ListenerID: p.ListenerID, RedirectPoolID: orNull(p.RedirectPoolID),
+		RedirectURL: orNull(p.RedirectURL), RedirectPrefix: orNull(p.RedirectPrefix), RedirectHTTPCode: orNull(p.RedirectHTTPCode),
+		Position: p.Position,
+	}
+}
+
+func policyView(p lb.L7Policy, rules []string) wire.L7Policy {
+	return wire.L7Policy{L7PolicyCommon: policyCommon(p), Rules: refs(rules)}
+}
+
+func policyOf(p lb.L7Policy) wire.L7Policy {
+	return policyView(p, views(p.Rules, func(r lb.L7Rule) string { return r.ID }))
+}
+
+func policyTree(p lb.L7Policy) wire.L7PolicyTree {
+	return wire.L7PolicyTree{L7PolicyCommon: policyCommon(p), Rules: views(p.Rules, ruleView)}
+}
+
+func ruleView(r lb.L7Rule) wire.L7Rule {
+	return wire.L7Rule{
+		ID: r.ID, ProjectID: r.ProjectID, TenantID: r.ProjectID, AdminStateUp: r.Enabled, Tags: list(r.Tags),
+		CreatedAt: stamp(r.CreatedAt), UpdatedAt: stamp(r.UpdatedAt),
+		Status: status(r.ProvisioningStatus, r.OperatingStatus, r.StatusReason),
+		Type:   r.Type, CompareType: r.CompareType, Key: orNull(r.Key), Value: r.Value, Invert: r.Invert,
 	}
 }

@@ -56,6 +56,8 @@ var bases = map[string]map[string]any{
 	"session_persistence":       {"type": "APP_COOKIE", "cookie_name": "c"},
 	"flavorprofile":             {"name": "gold", "provider_name": "amphora", "flavor_data": "{}"},
 	"availability_zone_profile": {"name": "here", "provider_name": "amphora", "availability_zone_data": "{}"},
+	"l7policy":                  {"action": "REJECT"},
+	"rule":                      {"type": "HEADER", "compare_type": "EQUAL_TO", "key": "k", "value": "v"},
 }
 
 func plus(base map[string]any, name string, v any) map[string]any {
@@ -74,6 +76,9 @@ func places(t *testing.T, l *lab) []place {
 	l.settle(lbID)
 	flavorProfile, flavor := l.flavor("gold", "{}")
 	zoneProfile := l.zone("east", "{}")
+	policyID := l.must(201, "POST", "/v2.0/lbaas/l7policies", `{"l7policy":{"listener_id":"`+listenerID+`","action":"REJECT","rules":[{"type":"HEADER","compare_type":"EQUAL_TO","key":"k","value":"v"}]}}`).id(t, "l7policy")
+	l.settle(lbID)
+	ruleID := l.must(200, "GET", "/v2.0/lbaas/l7policies/"+policyID+"/rules", "").id(t, "rules.0")
 	send := func(method, path, before, after string) func(string) answer {
 		return func(object string) answer { return l.do(method, path, before+object+after) }
 	}
@@ -93,6 +98,10 @@ func places(t *testing.T, l *lab) []place {
 		{"member", "member_", "POST", members, bases["member"], false},
 		{"member", "member_", "PUT", members + "/" + memberID, map[string]any{}, false},
 		{"member", "members_", "PUT", members, bases["member"], true},
+		{"l7policy", "l7policy_", "POST", lbaas + "l7policies", plus(bases["l7policy"], "listener_id", listenerID), false},
+		{"l7policy", "l7policy_", "PUT", lbaas + "l7policies/" + policyID, map[string]any{}, false},
+		{"rule", "rule_", "POST", lbaas + "l7policies/" + policyID + "/rules", bases["rule"], false},
+		{"rule", "l7rule_", "PUT", lbaas + "l7policies/" + policyID + "/rules/" + ruleID, map[string]any{}, false},
 		{"healthmonitor", "health_monitor_", "POST", lbaas + "healthmonitors", plus(bases["healthmonitor"], "pool_id", freeID), false},
 		{"healthmonitor", "health_monitor_", "PUT", lbaas + "healthmonitors/" + monitorID, map[string]any{"http_version": 1.1}, false},
 		{"flavor", "flavor_", "POST", lbaas + "flavors", map[string]any{"name": "other", "flavor_profile_id": flavorProfile}, false},
@@ -128,12 +137,12 @@ func places(t *testing.T, l *lab) []place {
 func inside(out []place, p place, table map[string][]field) []place {
 	out = append(out, p)
 	for _, f := range p.fields {
-		if f.nested == "" || f.nested == "any" {
+		if f.nested == "" {
 			continue
 		}
 		child := place{
 			name: p.name + "." + f.name, argument: p.argument + "." + f.name, field: f.name, fields: table[f.nested], creating: true,
-			base: bases[f.nested], dead: p.dead || p.alone && (f.name == "members" || f.name == "healthmonitor" || f.name == "default_pool" || f.name == "additional_vips"),
+			base: bases[f.nested], dead: p.dead || p.alone && f.name == "additional_vips",
 		}
 		child.fields = slices.DeleteFunc(slices.Clone(child.fields), func(f field) bool { return !f.create })
 		child.send = func(object string) answer {
@@ -227,6 +236,11 @@ func (p place) wrongs(t *testing.T, f field) []wrong {
 		for _, s := range []string{"1.2.3", "1.2.3.256", "01.2.3.4", "1.2.3.4/8", "fe80::1%eth0", "::g", "0x7f.1"} {
 			add("address "+s, quoted(s), s, "Value should be IPv4 or IPv6 format")
 		}
+	case "code":
+		types("Value should be an integer", "integer")
+		for _, raw := range []string{"0", "300", "1", "-302"} {
+			add("code "+raw, raw, raw, oneOf)
+		}
 	case "word":
 		unquoted(oneOf)
 		add("unknown word", `"http"`, "http", oneOf)
@@ -307,6 +321,9 @@ func (p place) wrongs(t *testing.T, f field) []wrong {
 		for _, s := range hostile {
 			if s == "" || f.name == "cookie_name" && strings.HasPrefix(s, "%") || f.name == "cookie_name" && s == "`id`" {
 				continue // what may be there or not; tokens
+			}
+			if f.name == "value" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' }) || f.name == "key" && (s == "`id`" || s == "a'b" || strings.HasPrefix(s, "%")) {
+				continue // what headers have
 			}
 			semantic(fmt.Sprintf("hostile %q", s), quoted(s))
 			if f.name == "url_path" && !strings.ContainsAny(s, "'./$") && s != "%00" {
@@ -482,10 +499,11 @@ func TestHostileTextComesBackAsSent(t *testing.T) {
 // Paths and queries are input, too.
 func TestHostilePathsAndQueries(t *testing.T) {
 	l := newLab(t, nil)
-	_, _, poolID, _, _ := l.balancer()
+	_, listenerID, poolID, _, _ := l.balancer()
+	policyID := l.must(201, "POST", "/v2.0/lbaas/l7policies", `{"l7policy":{"listener_id":"`+listenerID+`","action":"REJECT"}}`).id(t, "l7policy")
 	counts := counter(t, l)
 	before := counts()
-	collections := []string{"lbaas/loadbalancers", "lbaas/listeners", "lbaas/pools", "lbaas/pools/" + poolID + "/members", "lbaas/healthmonitors", "octavia/amphorae", "octavia/clusters", "octavia/distributors", "colonnade/networks"}
+	collections := []string{"lbaas/loadbalancers", "lbaas/listeners", "lbaas/l7policies", "lbaas/l7policies/" + policyID + "/rules", "lbaas/pools", "lbaas/pools/" + poolID + "/members", "lbaas/healthmonitors", "octavia/amphorae", "octavia/clusters", "octavia/distributors", "colonnade/networks"}
 	for _, s := range append([]string{"%00", "%ff", "%c0%af", "%ed%a0%80", strings.Repeat("a", 60000), "..%2f..", "."}, func() (escaped []string) {
 		for _, s := range hostile {
 			if s != "" {

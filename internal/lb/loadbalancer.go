@@ -73,6 +73,8 @@ type Listener struct {
 	CreatedAt            time.Time          `bun:"created_at"`
 	UpdatedAt            time.Time          `bun:"updated_at,nullzero"`
 	ListenerTLS
+
+	L7Policies []L7Policy `bun:"-"` // by position, with their rules
 }
 
 // Algorithms of a pool.
@@ -189,8 +191,8 @@ type HealthMonitor struct {
 // Tree is everything a tenant configured under one load balancer.
 type Tree struct {
 	LoadBalancer LoadBalancer
-	Listeners    []Listener
-	Pools        []Pool // with their members and health monitor
+	Listeners    []Listener // with their policies and rules
+	Pools        []Pool     // with their members and health monitor
 	// AcceptPending lets changes be made while others are under way (the operator's accept_while_pending); it is
 	// set by who changes the tree and stored nowhere.
 	AcceptPending bool

@@ -11,7 +11,7 @@ type Settlement struct {
 	// Revision is the one that was applied. When the tree has a higher one by now nothing but Failed is noted: the
 	// rest stays pending for the next round.
 	Revision int64
-	// Failed maps the ids of children at fault (listener, pool, member, health monitor) to the reason. They become
+	// Failed maps the ids of children at fault (listener, L7 policy or rule, pool, member, health monitor) to the reason. They become
 	// ERROR, everything else ACTIVE.
 	Failed map[string]string
 	// LoadBalancerFailed is why the load balancer's own create, update, delete or failover cannot be done; it becomes
@@ -54,6 +54,7 @@ func (t *Tree) Settle(s Settlement) {
 		if _, err := t.Pool(o.DefaultPoolID); err != nil {
 			o.DefaultPoolID = ""
 		}
+		o.settlePolicies(end, removed)
 		end(o.ID, &o.ProvisioningStatus, &o.StatusReason)
 	}
 	for i := range t.Pools {
@@ -67,12 +68,7 @@ func (t *Tree) Settle(s Settlement) {
 		}
 		if h := p.HealthMonitor; h != nil {
 			end(h.ID, &h.ProvisioningStatus, &h.StatusReason)
-			if h.ProvisioningStatus == Active {
-				h.OperatingStatus = Offline
-				if h.Enabled {
-					h.OperatingStatus = Online
-				}
-			}
+			operate(&h.OperatingStatus, h.ProvisioningStatus, h.Enabled)
 		}
 		for j := range p.Members {
 			m := &p.Members[j]
@@ -87,6 +83,34 @@ func (t *Tree) Settle(s Settlement) {
 		}
 	case current:
 		l.ProvisioningStatus, l.StatusReason = Active, ""
+	}
+}
+
+// operate is the operating status of what nothing reports on: it does what it is for while it is ACTIVE and enabled.
+func operate(os *OperatingStatus, ps ProvisioningStatus, enabled bool) {
+	switch {
+	case ps != Active:
+	case enabled:
+		*os = Online
+	default:
+		*os = Offline
+	}
+}
+
+// settlePolicies ends what is pending below a listener, and closes the gaps between the policies that stay.
+func (l *Listener) settlePolicies(end func(string, *ProvisioningStatus, *string), removed func(string, ProvisioningStatus) bool) {
+	l.L7Policies = slices.DeleteFunc(l.L7Policies, func(p L7Policy) bool { return removed(p.ID, p.ProvisioningStatus) })
+	l.numberPolicies()
+	for i := range l.L7Policies {
+		p := &l.L7Policies[i]
+		p.Rules = slices.DeleteFunc(p.Rules, func(r L7Rule) bool { return removed(r.ID, r.ProvisioningStatus) })
+		for j := range p.Rules {
+			r := &p.Rules[j]
+			end(r.ID, &r.ProvisioningStatus, &r.StatusReason)
+			operate(&r.OperatingStatus, r.ProvisioningStatus, r.Enabled)
+		}
+		end(p.ID, &p.ProvisioningStatus, &p.StatusReason)
+		operate(&p.OperatingStatus, p.ProvisioningStatus, p.Enabled)
 	}
 }
 
@@ -123,6 +147,22 @@ func (t *Tree) Check() error {
 				bad("listener %s: default pool: %w", l.ID, err)
 			} else if err := checkFit(l, p); err != nil {
 				bad("listener %s: default pool %s: %w", l.ID, p.ID, err)
+			}
+		}
+		for j := range l.L7Policies {
+			p := &l.L7Policies[j]
+			seen("L7 policy", p.ID)
+			note(p.ProvisioningStatus)
+			if err := t.checkPolicy(l, p, j+1); err != nil {
+				bad("L7 policy %s: %w", p.ID, err)
+			}
+			for k := range p.Rules {
+				r := &p.Rules[k]
+				seen("L7 rule", r.ID)
+				note(r.ProvisioningStatus)
+				if r.PolicyID != p.ID {
+					bad("L7 rule %s is of policy %q", r.ID, r.PolicyID)
+				}
 			}
 		}
 	}

@@ -52,11 +52,11 @@ func (t *Tree) HealthMonitor(id string) (*HealthMonitor, error) {
 	return nil, notFound("Health Monitor", id)
 }
 
-// PoolListeners returns the ids of the listeners that use the pool.
+// PoolListeners returns the ids of the listeners that use the pool, by default or through a policy.
 func (t *Tree) PoolListeners(poolID string) []string {
 	var ids []string
 	for i := range t.Listeners {
-		if poolID != "" && t.Listeners[i].DefaultPoolID == poolID {
+		if t.Listeners[i].usesPool(poolID) {
 			ids = append(ids, t.Listeners[i].ID)
 		}
 	}
@@ -72,6 +72,14 @@ func (t *Tree) Clone() Tree {
 		l := &c.Listeners[i]
 		l.InsertHeaders, l.AllowedCIDRs, l.Tags = maps.Clone(l.InsertHeaders), slices.Clone(l.AllowedCIDRs), slices.Clone(l.Tags)
 		l.ListenerTLS = cloneListenerTLS(l.ListenerTLS)
+		l.L7Policies = slices.Clone(l.L7Policies)
+		for j := range l.L7Policies {
+			p := &l.L7Policies[j]
+			p.Tags, p.Rules = slices.Clone(p.Tags), slices.Clone(p.Rules)
+			for k := range p.Rules {
+				p.Rules[k].Tags = slices.Clone(p.Rules[k].Tags)
+			}
+		}
 	}
 	c.Pools = slices.Clone(t.Pools)
 	for i := range c.Pools {

@@ -9,34 +9,75 @@ func NewTree(l LoadBalancer, listeners []Listener, pools []Pool) (Tree, error) {
 	own := &t.LoadBalancer
 	begin(&own.ProvisioningStatus, &own.OperatingStatus, &own.StatusReason, Offline)
 	own.Revision = 1
-	// Built as changes of a tree that takes them all, so that one set of rules holds for both ways of making things.
+	// Built as a change, so that one set of rules holds for both ways of making things.
 	t.AcceptPending = true
-	for _, p := range pools {
-		members, monitor := p.Members, p.HealthMonitor
-		p.Members, p.HealthMonitor = nil, nil
-		if err := t.AddPool(p, ""); err != nil {
-			return Tree{}, err
-		}
-		if monitor != nil { // before the members: it decides their first status
-			h := *monitor
-			h.PoolID = p.ID
-			if err := t.AddHealthMonitor(h); err != nil {
-				return Tree{}, err
-			}
-		}
-		for _, m := range members {
-			if err := t.AddMember(p.ID, m); err != nil {
-				return Tree{}, err
-			}
-		}
-	}
-	for _, l := range listeners {
-		if err := t.AddListener(l); err != nil {
-			return Tree{}, err
-		}
+	if err := t.Grow(Growth{Pools: pools, Listeners: listeners}); err != nil {
+		return Tree{}, err
 	}
 	t.AcceptPending = false
 	return t, nil
+}
+
+// Growth is what one request adds to a tree: pools with their members and monitor, listeners and policies with what is
+// below them, in this order.
+type Growth struct {
+	Pools     []Pool
+	Listeners []Listener
+	Policies  []L7Policy
+	// DefaultOf is a listener whose default pool the first pool becomes; it must have none yet. "" is none.
+	DefaultOf string
+}
+
+// Grow adds all of it or nothing.
+func (t *Tree) Grow(g Growth) error {
+	if err := t.childMutable(); err != nil {
+		return err
+	}
+	c := t.Clone()
+	c.AcceptPending = true // what is made first is pending already
+	for i, p := range g.Pools {
+		of := ""
+		if i == 0 {
+			of = g.DefaultOf
+		}
+		if err := c.addPoolTree(p, of); err != nil {
+			return err
+		}
+	}
+	for _, l := range g.Listeners {
+		if err := c.AddListener(l); err != nil {
+			return err
+		}
+	}
+	for _, p := range g.Policies {
+		if err := c.AddL7Policy(p); err != nil {
+			return err
+		}
+	}
+	c.AcceptPending = t.AcceptPending
+	*t = c
+	return nil
+}
+
+func (t *Tree) addPoolTree(p Pool, listenerID string) error {
+	members, monitor := p.Members, p.HealthMonitor
+	p.Members, p.HealthMonitor = nil, nil
+	if err := t.AddPool(p, listenerID); err != nil {
+		return err
+	}
+	if monitor != nil { // before the members: it decides their first status
+		h := *monitor
+		h.PoolID = p.ID
+		if err := t.AddHealthMonitor(h); err != nil {
+			return err
+		}
+	}
+	for _, m := range members {
+		if err := t.AddMember(p.ID, m); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // UpdateLoadBalancer changes the load balancer's own fields.
@@ -84,7 +125,7 @@ func (t *Tree) RequestAmphoraFailover() error {
 	return nil
 }
 
-// AddListener adds a listener.
+// AddListener adds a listener with the policies and rules it has.
 func (t *Tree) AddListener(l Listener) error {
 	if err := t.childMutable(); err != nil {
 		return err
@@ -97,6 +138,14 @@ func (t *Tree) AddListener(l Listener) error {
 	}
 	l.LoadBalancerID, l.ProjectID = t.LoadBalancer.ID, t.LoadBalancer.ProjectID
 	begin(&l.ProvisioningStatus, &l.OperatingStatus, &l.StatusReason, Offline)
+	policies := l.L7Policies
+	l.L7Policies = nil
+	for _, p := range policies {
+		if err := t.preparePolicy(&l, &p); err != nil {
+			return err
+		}
+		l.insertPolicy(p)
+	}
 	t.Listeners = append(slices.Clip(t.Listeners), l)
 	touch(&t.LoadBalancer.ProvisioningStatus)
 	return nil
@@ -124,6 +173,7 @@ func (t *Tree) UpdateListener(id string, change func(*Listener) error) error {
 		}
 	}
 	l.ID, l.LoadBalancerID, l.ProjectID, l.Protocol, l.ProtocolPort = old.ID, old.LoadBalancerID, old.ProjectID, old.Protocol, old.ProtocolPort
+	l.L7Policies = old.L7Policies
 	touch(&l.ProvisioningStatus)
 	*old = l
 	touch(&t.LoadBalancer.ProvisioningStatus)

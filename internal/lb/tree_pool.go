@@ -60,10 +60,13 @@ func (t *Tree) UpdatePool(id string, change func(*Pool) error) error {
 }
 
 // DeletePool asks for a pool's removal with its members and monitor. Listeners that use it lose their default pool
-// when it is gone.
+// when it is gone; while a policy names it, it stays.
 func (t *Tree) DeletePool(id string) error {
 	p, err := t.Pool(id)
 	if err != nil {
+		return err
+	}
+	if err := t.checkUnredirected(id); err != nil {
 		return err
 	}
 	if err := t.childMutable(); err != nil {

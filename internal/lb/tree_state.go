@@ -62,7 +62,7 @@ func touch(s *ProvisioningStatus) {
 func (t *Tree) touchUsers(poolID string) {
 	touch(&t.LoadBalancer.ProvisioningStatus)
 	for i := range t.Listeners {
-		if t.Listeners[i].DefaultPoolID == poolID {
+		if t.Listeners[i].usesPool(poolID) {
 			touch(&t.Listeners[i].ProvisioningStatus)
 		}
 	}

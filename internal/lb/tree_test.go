@@ -46,6 +46,12 @@ func statuses(t lb.Tree) map[string]lb.ProvisioningStatus {
 	s := map[string]lb.ProvisioningStatus{t.LoadBalancer.ID: t.LoadBalancer.ProvisioningStatus}
 	for _, l := range t.Listeners {
 		s[l.ID] = l.ProvisioningStatus
+		for _, p := range l.L7Policies {
+			s[p.ID] = p.ProvisioningStatus
+			for _, r := range p.Rules {
+				s[r.ID] = r.ProvisioningStatus
+			}
+		}
 	}
 	for _, p := range t.Pools {
 		s[p.ID] = p.ProvisioningStatus
@@ -330,6 +336,30 @@ func TestNoSequenceOfChangesBreaksATree(t *testing.T) {
 			at := rapid.SampledFrom(append(places, [2]string{"nobody", "nobody"})).Draw(t, "member")
 			return at[0], at[1]
 		}
+		ruleOf := func(t *rapid.T) (policyID, id string) {
+			var places [][2]string
+			for _, l := range tree.Listeners {
+				for _, p := range l.L7Policies {
+					places = append(places, [2]string{p.ID, "nobody"})
+					for _, r := range p.Rules {
+						places = append(places, [2]string{p.ID, r.ID})
+					}
+				}
+			}
+			at := rapid.SampledFrom(append(places, [2]string{"nobody", "nobody"})).Draw(t, "rule")
+			return at[0], at[1]
+		}
+		// aim draws where a policy leads.
+		aim := func(t *rapid.T) lb.L7Target {
+			switch rapid.IntRange(0, 3).Draw(t, "action") {
+			case 0:
+				return lb.L7Target{URL: new("http://a")}
+			case 1:
+				return lb.L7Target{Action: new(lb.ActionReject)}
+			default:
+				return lb.L7Target{Pool: new(one(t, pools()))}
+			}
+		}
 		accept := rapid.Bool().Draw(t, "accept pending")
 		protocols := rapid.SampledFrom([]string{lb.ProtocolHTTP, lb.ProtocolHTTP, lb.ProtocolTCP, lb.ProtocolUDP, lb.ProtocolPrometheus})
 		member := func(t *rapid.T) lb.Member {
@@ -396,7 +426,29 @@ func TestNoSequenceOfChangesBreaksATree(t *testing.T) {
 				try(tree.UpdateHealthMonitor(one(t, monitors()), func(*lb.HealthMonitor) error { return nil }))
 			}),
 			"delete monitor": act(func(t *rapid.T) { try(tree.DeleteHealthMonitor(one(t, monitors()))) }),
-			"failover":       act(func(t *rapid.T) { try(tree.RequestFailover()) }),
+			"add policy": act(func(t *rapid.T) {
+				p := lb.L7Policy{ID: fresh(), ListenerID: one(t, listeners()), Position: rapid.IntRange(0, 3).Draw(t, "position"), Enabled: true}
+				for range rapid.IntRange(0, 2).Draw(t, "rules") {
+					p.Rules = append(p.Rules, lb.L7Rule{ID: fresh()})
+				}
+				if err := p.Aim(aim(t)); err != nil {
+					t.Fatal(err)
+				}
+				try(tree.AddL7Policy(p))
+			}),
+			"update policy": act(func(t *rapid.T) {
+				id, _ := ruleOf(t)
+				to, position := aim(t), rapid.IntRange(1, 3).Draw(t, "position")
+				try(tree.UpdateL7Policy(id, func(p *lb.L7Policy) error { p.Position = position; return p.Aim(to) }))
+			}),
+			"delete policy": act(func(t *rapid.T) { id, _ := ruleOf(t); try(tree.DeleteL7Policy(id)) }),
+			"add rule":      act(func(t *rapid.T) { id, _ := ruleOf(t); try(tree.AddL7Rule(lb.L7Rule{ID: fresh(), PolicyID: id})) }),
+			"update rule": act(func(t *rapid.T) {
+				p, r := ruleOf(t)
+				try(tree.UpdateL7Rule(p, r, func(*lb.L7Rule) error { return nil }))
+			}),
+			"delete rule": act(func(t *rapid.T) { p, r := ruleOf(t); try(tree.DeleteL7Rule(p, r)) }),
+			"failover":    act(func(t *rapid.T) { try(tree.RequestFailover()) }),
 			"settle": act(func(t *rapid.T) {
 				s := lb.Settlement{Revision: tree.LoadBalancer.Revision - int64(rapid.IntRange(0, 1).Draw(t, "behind"))}
 				if rapid.IntRange(0, 3).Draw(t, "fault") == 0 {
@@ -439,10 +491,14 @@ func TestNoSequenceOfChangesBreaksATree(t *testing.T) {
 func TestCloneSharesNothing(t *testing.T) {
 	tree := web(t)
 	tree.Listeners[0].Tags = []string{"a"}
+	tree.Listeners[0].L7Policies = []lb.L7Policy{{Tags: []string{"a"}, Rules: []lb.L7Rule{{Tags: []string{"a"}}}}}
 	tree.Pools[0].SessionPersistence = &lb.SessionPersistence{Type: lb.PersistSourceIP}
 	want := tree.Clone()
 	c := tree.Clone()
 	c.Listeners[0].Tags[0] = "b"
+	c.Listeners[0].L7Policies[0].Tags[0] = "b"
+	c.Listeners[0].L7Policies[0].Rules[0].Tags[0] = "b"
+	c.Listeners[0].L7Policies[0].Rules[0].Value = "b"
 	c.Pools[0].Members[0].Weight = 9
 	c.Pools[0].HealthMonitor.Delay = 9
 	c.Pools[0].SessionPersistence.Type = "x"

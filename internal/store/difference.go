@@ -30,7 +30,7 @@ func canonical[E any](s []E) []E {
 }
 
 func listenerObject(l lb.Listener) object {
-	l.Tags, l.AllowedCIDRs = canonical(l.Tags), canonical(l.AllowedCIDRs)
+	l.Tags, l.AllowedCIDRs, l.L7Policies = canonical(l.Tags), canonical(l.AllowedCIDRs), nil
 	if len(l.InsertHeaders) == 0 {
 		l.InsertHeaders = nil
 	}
@@ -38,6 +38,20 @@ func listenerObject(l lb.Listener) object {
 	row := &listenerRow{Listener: l}
 	l.ProvisioningStatus, l.OperatingStatus, l.StatusReason, l.UpdatedAt = "", "", "", time.Time{}
 	return object{"listener", l.ID, row.ProvisioningStatus, row, l, &row.CreatedAt, &row.UpdatedAt}
+}
+
+func policyObject(p lb.L7Policy) object {
+	p.Rules, p.Tags = nil, canonical(p.Tags)
+	row := &l7PolicyRow{L7Policy: p}
+	p.ProvisioningStatus, p.OperatingStatus, p.StatusReason, p.UpdatedAt = "", "", "", time.Time{}
+	return object{"l7policy", p.ID, row.ProvisioningStatus, row, p, &row.CreatedAt, &row.UpdatedAt}
+}
+
+func ruleObject(r lb.L7Rule) object {
+	r.Tags = canonical(r.Tags)
+	row := &l7RuleRow{L7Rule: r}
+	r.ProvisioningStatus, r.OperatingStatus, r.StatusReason, r.UpdatedAt = "", "", "", time.Time{}
+	return object{"l7rule", r.ID, row.ProvisioningStatus, row, r, &row.CreatedAt, &row.UpdatedAt}
 }
 
 func poolObject(p lb.Pool) object {
@@ -70,27 +84,35 @@ func loadBalancerObject(l lb.LoadBalancer) object {
 	return object{"load balancer", l.ID, row.ProvisioningStatus, row, l, &row.CreatedAt, &row.UpdatedAt}
 }
 
-// children lists a tree's children by kind.
-func children(t lb.Tree) (listeners, pools, members, monitors []object) {
+// children are a tree's children by kind.
+type children struct{ listeners, policies, rules, pools, members, monitors []object }
+
+func childrenOf(t lb.Tree) (c children) {
 	for _, l := range t.Listeners {
-		listeners = append(listeners, listenerObject(l))
+		c.listeners = append(c.listeners, listenerObject(l))
+		for _, p := range l.L7Policies {
+			c.policies = append(c.policies, policyObject(p))
+			for _, r := range p.Rules {
+				c.rules = append(c.rules, ruleObject(r))
+			}
+		}
 	}
 	for _, p := range t.Pools {
-		pools = append(pools, poolObject(p))
+		c.pools = append(c.pools, poolObject(p))
 		for _, m := range p.Members {
-			members = append(members, memberObject(m))
+			c.members = append(c.members, memberObject(m))
 		}
 		if p.HealthMonitor != nil {
-			monitors = append(monitors, healthMonitorObject(*p.HealthMonitor))
+			c.monitors = append(c.monitors, healthMonitorObject(*p.HealthMonitor))
 		}
 	}
-	return listeners, pools, members, monitors
+	return c
 }
 
 // objects are all of a tree: the load balancer, then its children.
 func objects(t lb.Tree) []object {
-	l, p, m, h := children(t)
-	return slices.Concat([]object{loadBalancerObject(t.LoadBalancer)}, l, p, m, h)
+	c := childrenOf(t)
+	return slices.Concat([]object{loadBalancerObject(t.LoadBalancer)}, c.listeners, c.policies, c.rules, c.pools, c.members, c.monitors)
 }
 
 // difference is what turns the objects of before into those of after.
@@ -120,14 +142,8 @@ func sameTree(before, after lb.Tree) bool {
 	if !reflect.DeepEqual(loadBalancerObject(before.LoadBalancer).row, loadBalancerObject(after.LoadBalancer).row) {
 		return false
 	}
-	l0, p0, m0, h0 := children(before)
-	l1, p1, m1, h1 := children(after)
-	for _, pair := range [][2][]object{{l0, l1}, {p0, p1}, {m0, m1}, {h0, h1}} {
-		if d, _ := differ(pair[0], pair[1]); len(d.put)+len(d.remove) > 0 {
-			return false
-		}
-	}
-	return true
+	d, _ := differ(objects(before)[1:], objects(after)[1:])
+	return len(d.put)+len(d.remove) == 0
 }
 
 // writeTree writes what differs, the load balancer's row included.
@@ -145,18 +161,23 @@ func (tx *transaction) writeTree(ctx context.Context, before, after lb.Tree) err
 // writeChildren writes what differs, kind by kind, in the order that references and unique indexes ask for: a pool stands
 // before what names it and goes after it, and a name is free before it is taken again.
 func (tx *transaction) writeChildren(ctx context.Context, before, after lb.Tree) error {
-	l0, p0, m0, h0 := children(before)
-	l1, p1, m1, h1 := children(after)
-	listeners, oldListeners := differ(l0, l1)
-	pools, oldPools := differ(p0, p1)
-	members, oldMembers := differ(m0, m1)
-	monitors, oldMonitors := differ(h0, h1)
+	was, is := childrenOf(before), childrenOf(after)
+	listeners, oldListeners := differ(was.listeners, is.listeners)
+	policies, oldPolicies := differ(was.policies, is.policies)
+	rules, oldRules := differ(was.rules, is.rules)
+	pools, oldPools := differ(was.pools, is.pools)
+	members, oldMembers := differ(was.members, is.members)
+	monitors, oldMonitors := differ(was.monitors, is.monitors)
 	steps := []func() error{
 		func() error { return tx.remove(ctx, monitors.remove) },
 		func() error { return tx.remove(ctx, members.remove) },
+		func() error { return tx.remove(ctx, rules.remove) },
+		func() error { return tx.remove(ctx, policies.remove) },
 		func() error { return tx.remove(ctx, listeners.remove) },
 		func() error { return tx.put(ctx, pools.put, oldPools) },
 		func() error { return tx.put(ctx, listeners.put, oldListeners) },
+		func() error { return tx.put(ctx, policies.put, oldPolicies) },
+		func() error { return tx.put(ctx, rules.put, oldRules) },
 		func() error { return tx.remove(ctx, pools.remove) },
 		func() error { return tx.put(ctx, members.put, oldMembers) },
 		func() error { return tx.put(ctx, monitors.put, oldMonitors) },

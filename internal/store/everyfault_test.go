@@ -226,11 +226,19 @@ func reads(s *store.Store, distributor string) map[string]func(context.Context) 
 		"Amphorae":       func(ctx context.Context) error { _, err := s.Amphorae(ctx, one); return err },
 		"Clusters":       func(ctx context.Context) error { _, err := s.Clusters(ctx, one); return err },
 		"Distributors":   func(ctx context.Context) error { _, err := s.Distributors(ctx, one); return err },
-		"FindMember":     func(ctx context.Context) error { _, err := s.FindMember(ctx, "lb1-m1"); return err },
-		"Networks":       func(ctx context.Context) error { _, err := s.Networks(ctx); return err },
-		"Network":        func(ctx context.Context) error { _, err := s.Network(ctx, "n1"); return err },
-		"Subnet":         func(ctx context.Context) error { _, err := s.Subnet(ctx, "s1"); return err },
-		"Port":           func(ctx context.Context) error { _, err := s.Port(ctx, "p1"); return err },
-		"Ports":          func(ctx context.Context) error { _, err := s.Ports(ctx, ""); return err },
+		"L7Policies":     func(ctx context.Context) error { _, err := s.L7Policies(ctx, one); return err },
+		"L7Rules":        func(ctx context.Context) error { _, err := s.L7Rules(ctx, one); return err },
+		"FindL7Policy": func(ctx context.Context) error {
+			if _, err := s.FindL7Policy(ctx, "x"); lb.KindOf(err) != lb.KindNotFound {
+				return err
+			}
+			return nil
+		},
+		"FindMember": func(ctx context.Context) error { _, err := s.FindMember(ctx, "lb1-m1"); return err },
+		"Networks":   func(ctx context.Context) error { _, err := s.Networks(ctx); return err },
+		"Network":    func(ctx context.Context) error { _, err := s.Network(ctx, "n1"); return err },
+		"Subnet":     func(ctx context.Context) error { _, err := s.Subnet(ctx, "s1"); return err },
+		"Port":       func(ctx context.Context) error { _, err := s.Port(ctx, "p1"); return err },
+		"Ports":      func(ctx context.Context) error { _, err := s.Ports(ctx, ""); return err },
 	}
 }

@@ -18,10 +18,22 @@ type LoadBalancerItem struct {
 	ListenerIDs, PoolIDs []string
 }
 
+// ListenerItem is a listener, without its policies, with their ids by position.
+type ListenerItem struct {
+	lb.Listener
+	PolicyIDs []string
+}
+
+// L7PolicyItem is a policy, without its rules, with their ids.
+type L7PolicyItem struct {
+	lb.L7Policy
+	RuleIDs []string
+}
+
 // PoolItem is a pool, without members and monitor, with the ids around it.
 type PoolItem struct {
 	lb.Pool
-	ListenerIDs, MemberIDs []string // listeners whose default pool it is
+	ListenerIDs, MemberIDs []string // listeners that use it, by default or through a policy
 	HealthMonitorID        string
 }
 
@@ -81,7 +93,12 @@ func (l *idList) Scan(from any) error {
 // relatedIDs is a column of a list: column id of the rows c of a table that belong to the list's row o, by creation. One
 // statement reads a page with all that belongs to it, however long it is.
 func relatedIDs(as, id, table, where string) string {
-	return fmt.Sprintf("(SELECT string_agg(c.%s, ',' ORDER BY c.created_at, c.id) FROM %s AS c WHERE %s) AS %s", id, table, where, as)
+	return relatedIDsBy("c.created_at", as, id, table, where)
+}
+
+// relatedIDsBy orders them by something else.
+func relatedIDsBy(order, as, id, table, where string) string {
+	return fmt.Sprintf("(SELECT string_agg(c.%s, ',' ORDER BY %s, c.id) FROM %s AS c WHERE %s) AS %s", id, order, table, where, as)
 }
 
 // LoadBalancers lists load balancers that are not DELETED.
@@ -98,8 +115,28 @@ func (s *Store) LoadBalancers(ctx context.Context, q Query) ([]LoadBalancerItem,
 }
 
 // Listeners lists listeners.
-func (s *Store) Listeners(ctx context.Context, q Query) ([]lb.Listener, error) {
-	return page(ctx, s, listeners, q, func(r listenerRow) lb.Listener { return r.Listener })
+func (s *Store) Listeners(ctx context.Context, q Query) ([]ListenerItem, error) {
+	type row struct {
+		bun.BaseModel `bun:"table:listener,alias:o"`
+		lb.Listener
+		PolicyIDs idList `bun:"policy_ids,scanonly"`
+	}
+	return page(ctx, s, listeners, q, func(r row) ListenerItem { return ListenerItem{r.Listener, r.PolicyIDs} })
+}
+
+// L7Policies lists L7 policies.
+func (s *Store) L7Policies(ctx context.Context, q Query) ([]L7PolicyItem, error) {
+	type row struct {
+		bun.BaseModel `bun:"table:l7policy,alias:o"`
+		lb.L7Policy
+		RuleIDs idList `bun:"rule_ids,scanonly"`
+	}
+	return page(ctx, s, l7policies, q, func(r row) L7PolicyItem { return L7PolicyItem{r.L7Policy, r.RuleIDs} })
+}
+
+// L7Rules lists L7 rules; Filters["l7policy_id"] names the policy.
+func (s *Store) L7Rules(ctx context.Context, q Query) ([]lb.L7Rule, error) {
+	return page(ctx, s, l7rules, q, func(r l7RuleRow) lb.L7Rule { return r.L7Rule })
 }
 
 // Pools lists pools.
@@ -159,6 +196,11 @@ func (s *Store) Distributors(ctx context.Context, q Query) ([]DistributorItem, e
 // FindListener returns the id of the load balancer that has this listener.
 func (s *Store) FindListener(ctx context.Context, id string) (string, error) {
 	return s.find(ctx, "Listener", id, "SELECT load_balancer_id FROM listener WHERE id = ?")
+}
+
+// FindL7Policy returns the id of the load balancer that has this L7 policy.
+func (s *Store) FindL7Policy(ctx context.Context, id string) (string, error) {
+	return s.find(ctx, "L7 Policy", id, "SELECT l.load_balancer_id FROM l7policy AS p JOIN listener AS l ON l.id = p.listener_id WHERE p.id = ?")
 }
 
 // FindPool returns the id of the load balancer that has this pool.

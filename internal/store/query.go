@@ -97,15 +97,28 @@ var (
 	}
 	listeners = resource{
 		table: "listener", project: "o.project_id", tags: true,
+		more: []string{relatedIDsBy("c.position", "policy_ids", "id", "l7policy", "c.listener_id = o.id")},
 		columns: columns(common + `description loadbalancer_id=load_balancer_id protocol protocol_port:n connection_limit:n default_pool_id?
  timeout_client_data:n timeout_member_connect:n timeout_member_data:n timeout_tcp_inspect:n default_tls_container_ref=tls_certificate_id?
  client_ca_tls_container_ref=client_ca_tls_certificate_id? client_authentication client_crl_container_ref=client_crl_container_id? tls_ciphers?
  hsts_max_age:n? hsts_include_subdomains:b hsts_preload:b`),
 	}
+	l7policies = resource{
+		table: "l7policy", project: "o.project_id", tags: true,
+		more:    []string{relatedIDs("rule_ids", "id", "l7rule", "c.l7policy_id = o.id")},
+		columns: columns(common + `description listener_id action redirect_pool_id? redirect_url? redirect_prefix? redirect_http_code:n? position:n`),
+	}
+	l7rules = resource{
+		table: "l7rule", project: "o.project_id", tags: true,
+		columns: columns(`id project_id provisioning_status operating_status admin_state_up=enabled:b created_at:t updated_at:t?
+ l7policy_id type compare_type key? value invert:b`),
+	}
 	pools = resource{
 		table: "pool", project: "o.project_id", tags: true,
 		more: []string{
-			relatedIDs("listener_ids", "id", "listener", "c.default_pool_id = o.id"),
+			// As lb.Tree.PoolListeners has it.
+			relatedIDs("listener_ids", "id", "listener", `(c.default_pool_id = o.id OR c.id IN (SELECT p.listener_id FROM l7policy AS p
+ WHERE p.redirect_pool_id = o.id AND p.enabled AND EXISTS (SELECT 1 FROM l7rule AS r WHERE r.l7policy_id = p.id)))`),
 			relatedIDs("member_ids", "id", "member", "c.pool_id = o.id"),
 			"(SELECT c.id FROM health_monitor AS c WHERE c.pool_id = o.id) AS health_monitor_id",
 		},

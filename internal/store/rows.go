@@ -17,6 +17,14 @@ type (
 		bun.BaseModel `bun:"table:listener,alias:o"`
 		lb.Listener
 	}
+	l7PolicyRow struct {
+		bun.BaseModel `bun:"table:l7policy,alias:o"`
+		lb.L7Policy
+	}
+	l7RuleRow struct {
+		bun.BaseModel `bun:"table:l7rule,alias:o"`
+		lb.L7Rule
+	}
 	poolRow struct {
 		bun.BaseModel `bun:"table:pool,alias:o"`
 		lb.Pool

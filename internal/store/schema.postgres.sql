@@ -246,6 +246,63 @@ CREATE TABLE instance_health (
     CONSTRAINT instance_health_kind_check CHECK ((kind = ANY (ARRAY['amphora'::text, 'distributor'::text])))
 );
 
+CREATE TABLE l7policy (
+    id text NOT NULL,
+    listener_id text NOT NULL,
+    project_id text NOT NULL,
+    name text NOT NULL,
+    description text NOT NULL,
+    provisioning_status text NOT NULL,
+    operating_status text NOT NULL,
+    status_reason text NOT NULL,
+    enabled boolean NOT NULL,
+    action text NOT NULL,
+    redirect_pool_id text,
+    redirect_url text,
+    redirect_prefix text,
+    redirect_http_code bigint,
+    position bigint NOT NULL,
+    tags text,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone,
+    CONSTRAINT l7policy_pkey PRIMARY KEY (id),
+    CONSTRAINT l7policy_listener_id_fkey FOREIGN KEY (listener_id) REFERENCES listener(id),
+    CONSTRAINT l7policy_position_check CHECK (("position" >= 1)),
+    CONSTRAINT l7policy_provisioning_status_check CHECK ((provisioning_status = ANY (ARRAY['ACTIVE'::text, 'PENDING_CREATE'::text, 'PENDING_UPDATE'::text, 'PENDING_DELETE'::text, 'ERROR'::text]))),
+    CONSTRAINT l7policy_redirect_pool_id_fkey FOREIGN KEY (redirect_pool_id) REFERENCES pool(id)
+);
+
+CREATE INDEX l7policy_listener ON l7policy USING btree (listener_id, "position");
+
+CREATE INDEX l7policy_project ON l7policy USING btree (project_id);
+
+CREATE INDEX l7policy_redirect_pool ON l7policy USING btree (redirect_pool_id);
+
+CREATE TABLE l7rule (
+    id text NOT NULL,
+    l7policy_id text NOT NULL,
+    project_id text NOT NULL,
+    provisioning_status text NOT NULL,
+    operating_status text NOT NULL,
+    status_reason text NOT NULL,
+    enabled boolean NOT NULL,
+    type text NOT NULL,
+    compare_type text NOT NULL,
+    key text,
+    value text NOT NULL,
+    invert boolean NOT NULL,
+    tags text,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone,
+    CONSTRAINT l7rule_pkey PRIMARY KEY (id),
+    CONSTRAINT l7rule_l7policy_id_fkey FOREIGN KEY (l7policy_id) REFERENCES l7policy(id),
+    CONSTRAINT l7rule_provisioning_status_check CHECK ((provisioning_status = ANY (ARRAY['ACTIVE'::text, 'PENDING_CREATE'::text, 'PENDING_UPDATE'::text, 'PENDING_DELETE'::text, 'ERROR'::text])))
+);
+
+CREATE INDEX l7rule_policy ON l7rule USING btree (l7policy_id);
+
+CREATE INDEX l7rule_project ON l7rule USING btree (project_id);
+
 CREATE TABLE listener (
     id text NOT NULL,
     load_balancer_id text NOT NULL,

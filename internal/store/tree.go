@@ -237,6 +237,9 @@ func readTree(ctx context.Context, tx bun.IDB, lbID string, forUpdate bool) (t l
 	for _, l := range listeners {
 		t.Listeners = append(t.Listeners, l.Listener)
 	}
+	if err := readPolicies(ctx, tx, lbID, t.Listeners); err != nil {
+		return t, err
+	}
 	for _, m := range members {
 		p := byID[m.PoolID]
 		p.Members = append(p.Members, m.Member)
@@ -245,6 +248,37 @@ func readTree(ctx context.Context, tx bun.IDB, lbID string, forUpdate bool) (t l
 		byID[h.PoolID].HealthMonitor = &h.HealthMonitor
 	}
 	return t, nil
+}
+
+// readPolicies reads the policies and rules of a load balancer's listeners.
+func readPolicies(ctx context.Context, tx bun.IDB, lbID string, listeners []lb.Listener) error {
+	if len(listeners) == 0 {
+		return nil
+	}
+	var policies []l7PolicyRow
+	err := tx.NewSelect().Model(&policies).Join("JOIN listener AS l ON l.id = o.listener_id").
+		Where("l.load_balancer_id = ?", lbID).Order("o.position").Scan(ctx)
+	if err != nil || len(policies) == 0 {
+		return err
+	}
+	var rules []l7RuleRow
+	err = tx.NewSelect().Model(&rules).Join("JOIN l7policy AS p ON p.id = o.l7policy_id JOIN listener AS l ON l.id = p.listener_id").
+		Where("l.load_balancer_id = ?", lbID).Order("o.created_at", "o.id").Scan(ctx)
+	if err != nil {
+		return err
+	}
+	rulesOf, policiesOf := map[string][]lb.L7Rule{}, map[string][]lb.L7Policy{}
+	for _, r := range rules {
+		rulesOf[r.PolicyID] = append(rulesOf[r.PolicyID], r.L7Rule)
+	}
+	for _, p := range policies {
+		p.Rules = rulesOf[p.ID]
+		policiesOf[p.ListenerID] = append(policiesOf[p.ListenerID], p.L7Policy)
+	}
+	for i := range listeners {
+		listeners[i].L7Policies = policiesOf[listeners[i].ID]
+	}
+	return nil
 }
 
 func readLoadBalancer(ctx context.Context, tx bun.IDB, lbID string, forUpdate bool) (lb.LoadBalancer, error) {

@@ -47,8 +47,10 @@ func Operate(t *lb.Tree, v View) {
 		li := &t.Listeners[i]
 		li.OperatingStatus = listenerStatus(*li, v)
 		worse(li.OperatingStatus)
-		if li.Enabled && li.DefaultPoolID != "" {
-			used[li.DefaultPoolID] = true
+		if li.Enabled {
+			for _, id := range li.PoolIDs() {
+				used[id] = true
+			}
 		}
 	}
 	for i := range t.Pools {

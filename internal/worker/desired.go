@@ -26,9 +26,9 @@ func Document(t lb.Tree, c lb.Cluster, set Settings, failed map[string]string) a
 	if !l.Enabled {
 		return d
 	}
-	wanted := func(id string, enabled bool, s lb.ProvisioningStatus) bool {
+	wanted := wanted(func(id string, enabled bool, s lb.ProvisioningStatus) bool {
 		return enabled && s != lb.PendingDelete && s != lb.Error && failed[id] == ""
-	}
+	})
 	pools := map[string]amphora.Pool{}
 	for _, p := range t.Pools {
 		if wanted(p.ID, p.Enabled, p.ProvisioningStatus) {
@@ -44,12 +44,16 @@ func Document(t lb.Tree, c lb.Cluster, set Settings, failed map[string]string) a
 		if _, ok := pools[poolID]; !ok {
 			poolID = ""
 		}
-		used[poolID] = true
-		d.Listeners = append(d.Listeners, amphora.Listener{
+		made := amphora.Listener{
 			ID: li.ID, Protocol: li.Protocol, Port: li.ProtocolPort, ConnectionLimit: li.ConnectionLimit, DefaultPoolID: poolID,
 			InsertHeaders: li.InsertHeaders, AllowedCIDRs: li.AllowedCIDRs, TimeoutClientData: li.TimeoutClientData,
 			TimeoutMemberConnect: li.TimeoutMemberConnect, TimeoutMemberData: li.TimeoutMemberData, TimeoutTCPInspect: li.TimeoutTCPInspect,
-		})
+			L7Policies: policiesOf(li, pools, wanted),
+		}
+		for _, id := range made.PoolIDs() {
+			used[id] = true
+		}
+		d.Listeners = append(d.Listeners, made)
 	}
 	for _, p := range t.Pools {
 		if made, ok := pools[p.ID]; ok && used[p.ID] {
@@ -59,7 +63,42 @@ func Document(t lb.Tree, c lb.Cluster, set Settings, failed map[string]string) a
 	return d
 }
 
-func poolOf(p lb.Pool, wanted func(id string, enabled bool, s lb.ProvisioningStatus) bool) amphora.Pool {
+// wanted says whether an object is to be in the document.
+type wanted func(id string, enabled bool, s lb.ProvisioningStatus) bool
+
+// policiesOf are a listener's policies that do something. One without a rule, or whose pool is not there, does nothing. So
+// does one with a rule at fault: without that rule it would match what it was not meant for.
+func policiesOf(l lb.Listener, pools map[string]amphora.Pool, wanted wanted) []amphora.L7Policy {
+	var out []amphora.L7Policy
+	for _, p := range l.L7Policies {
+		_, there := pools[p.RedirectPoolID]
+		if !wanted(p.ID, p.Enabled, p.ProvisioningStatus) || p.RedirectPoolID != "" && !there {
+			continue
+		}
+		made := amphora.L7Policy{
+			ID: p.ID, Action: p.Action, RedirectPoolID: p.RedirectPoolID, RedirectURL: p.RedirectURL, RedirectPrefix: p.RedirectPrefix,
+			RedirectHTTPCode: p.RedirectHTTPCode,
+		}
+		whole := true
+		for _, r := range p.Rules {
+			switch {
+			case !r.Enabled || r.ProvisioningStatus == lb.PendingDelete:
+			case wanted(r.ID, true, r.ProvisioningStatus):
+				made.Rules = append(made.Rules, amphora.L7Rule{
+					ID: r.ID, Type: r.Type, CompareType: r.CompareType, Key: r.Key, Value: r.Value, Invert: r.Invert,
+				})
+			default:
+				whole = false
+			}
+		}
+		if whole && len(made.Rules) > 0 {
+			out = append(out, made)
+		}
+	}
+	return out
+}
+
+func poolOf(p lb.Pool, wanted wanted) amphora.Pool {
 	made := amphora.Pool{ID: p.ID, Protocol: p.Protocol, Algorithm: p.Algorithm, SessionPersistence: p.SessionPersistence, Members: []amphora.Member{}}
 	for _, m := range p.Members {
 		if !wanted(m.ID, true, m.ProvisioningStatus) { // a disabled member stays, in HAProxy's maintenance

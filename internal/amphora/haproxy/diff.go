@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"colonnade/internal/amphora"
@@ -63,8 +64,9 @@ func Diff(old, next amphora.Desired, s Settings) (Change, error) {
 		was[p.ID] = p
 	}
 	for _, l := range next.Listeners {
+		used := l.PoolIDs()
 		for _, p := range next.Pools {
-			if p.ID != l.DefaultPoolID {
+			if !slices.Contains(used, p.ID) {
 				continue
 			}
 			commands, ok := memberCommands(next, l, was[p.ID], p)

@@ -4,6 +4,7 @@ package haproxy
 var (
 	ServerState = serverState
 	ParseStat   = parseStat
+	ObjectAt    = objectAt
 )
 
 // Workers is what parseProcesses reads.

@@ -3,6 +3,7 @@ package haproxy
 import (
 	"bufio"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,19 +24,25 @@ var (
 	summary = regexp.MustCompile(`Error\(s\) found in configuration file|Fatal errors found in configuration|Some warnings were found`)
 )
 
+// commented are the objects whose lines a comment announces.
+var commented = []string{objListener, objPolicy, objPool, objMonitor}
+
 // objectAt finds the object whose lines contain the given line (counted from 1): the comment above a section or monitor
-// names it, a server's line is its member's.
+// names it, a server's line is its member's, that of a condition its rule's.
 func objectAt(config string, line int) Object {
 	var at Object
 	for i, text := range strings.Split(config, "\n") {
 		words := strings.Fields(text)
 		switch {
-		case len(words) == 3 && words[0] == "#" && (words[1] == objListener || words[1] == objPool || words[1] == objMonitor):
+		case len(words) == 3 && words[0] == "#" && slices.Contains(commented, words[1]):
 			at = Object{words[1], words[2]}
 		case len(words) > 2 && words[0] == "server" && uuidGrammar.MatchString(words[1]):
 			at = Object{objMember, words[1]}
 		}
 		if i+1 == line {
+			if len(words) > 2 && words[0] == "acl" && uuidGrammar.MatchString(words[1]) {
+				return Object{objRule, words[1]} // of one line; the next is the policy's again
+			}
 			return at
 		}
 	}

@@ -56,6 +56,7 @@ var configTemplate = template.Must(template.New("haproxy.cfg").Parse(templateTex
 type frontend struct {
 	ID, Mode, Backend      string
 	Binds, Lines           []string
+	Policies               []policy // after all else: whose lines they are, is what stands above them
 	MaxConn, ClientTimeout int
 }
 
@@ -80,9 +81,13 @@ func Render(d amphora.Desired, s Settings) (string, error) {
 	c := configuration{MaxConn: s.MaxConn}
 	for _, l := range d.Listeners {
 		f := renderFrontend(d, l, s)
-		if i := slices.IndexFunc(d.Pools, func(p amphora.Pool) bool { return p.ID == l.DefaultPoolID }); i >= 0 {
+		f.Policies = renderPolicies(l)
+		for _, id := range l.PoolIDs() {
+			i := slices.IndexFunc(d.Pools, func(p amphora.Pool) bool { return p.ID == id })
 			b := renderBackend(d, l, d.Pools[i], s)
-			f.Backend = b.Name
+			if id == l.DefaultPoolID {
+				f.Backend = b.Name
+			}
 			c.Backends = append(c.Backends, b)
 			c.Tables = c.Tables || usesTable(d.Pools[i])
 		}

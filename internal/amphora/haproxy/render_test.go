@@ -67,6 +67,24 @@ func TestRender(t *testing.T) {
 			d.Pools[0].Protocol = lb.ProtocolProxy
 			d.Pools[0].SessionPersistence = &lb.SessionPersistence{Type: lb.PersistAppCookie, CookieName: "JSESSION#$%|ID"}
 		}),
+		"l7": edit(func(d *amphora.Desired) {
+			d.Pools = append(d.Pools, amphora.Pool{ID: poolB, Protocol: lb.ProtocolHTTP, Algorithm: lb.RoundRobin, Members: []amphora.Member{member(3)}})
+			rule := func(n int, kind, compare, key, value string, invert bool) amphora.L7Rule {
+				return amphora.L7Rule{ID: ruleID(n), Type: kind, CompareType: compare, Key: key, Value: value, Invert: invert}
+			}
+			d.Listeners[0].L7Policies = []amphora.L7Policy{
+				{ID: policyID(1), Action: lb.ActionRedirectPool, RedirectPoolID: poolB, Rules: []amphora.L7Rule{
+					rule(1, lb.RuleHostName, lb.CompareEqualTo, "", "api.example", false), rule(2, lb.RuleHeader, lb.CompareRegex, "X-It's", `^(?i:it's) \d+"ä$`, true),
+				}},
+				{ID: policyID(2), Action: lb.ActionRedirectPrefix, RedirectPrefix: "https://new.example/100%/%20'", RedirectHTTPCode: 308, Rules: []amphora.L7Rule{
+					rule(3, lb.RulePath, lb.CompareStartsWith, "", "--", false), rule(4, lb.RuleCookie, lb.CompareContains, "id", "a=b", false),
+				}},
+				{ID: policyID(3), Action: lb.ActionReject, Rules: []amphora.L7Rule{
+					rule(5, lb.RuleFileType, lb.CompareEqualTo, "", "exe", false), rule(6, lb.RuleHasCert, lb.CompareEqualTo, "", "true", true),
+					rule(7, lb.RuleVerifyResult, lb.CompareEqualTo, "", "010", false), rule(8, lb.RuleDNField, lb.CompareEndsWith, "CN", `"my own"`, false),
+				}},
+			}
+		}),
 		"no_pool_no_members": edit(func(d *amphora.Desired) {
 			d.Pools[0].Members = nil
 			d.Listeners = append(d.Listeners, amphora.Listener{ID: listenerTCP, Protocol: lb.ProtocolTCP, Port: 25, ConnectionLimit: 0})

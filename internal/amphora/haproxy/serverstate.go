@@ -1,6 +1,7 @@
 package haproxy
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,8 +29,9 @@ const emptyState = "1\n"
 func serverState(shown string, next amphora.Desired) string {
 	members := map[string]amphora.Member{}
 	for _, l := range next.Listeners {
+		used := l.PoolIDs()
 		for _, p := range next.Pools {
-			if p.ID != l.DefaultPoolID {
+			if !slices.Contains(used, p.ID) {
 				continue
 			}
 			for _, m := range p.Members {

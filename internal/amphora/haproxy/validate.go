@@ -16,6 +16,8 @@ import (
 // Object types of a Problem.
 const (
 	objListener = "listener"
+	objPolicy   = "l7policy"
+	objRule     = "l7rule"
 	objPool     = "pool"
 	objMember   = "member"
 	objMonitor  = "healthmonitor"
@@ -59,6 +61,7 @@ func Check(d amphora.Desired) []amphora.Problem {
 	ports := map[int]bool{}
 	for _, l := range d.Listeners {
 		c.listener(l)
+		c.policies(l)
 		if ports[l.Port] {
 			c.add(objListener, l.ID, "port %d is taken by another listener", l.Port)
 		}

@@ -98,9 +98,9 @@ type Listener struct {
 // ListenerTree is a listener inside a whole load balancer.
 type ListenerTree struct {
 	ListenerCommon
-	DefaultPoolID *string   `json:"default_pool_id"`
-	DefaultPool   *PoolTree `json:"default_pool"`
-	L7Policies    []Ref     `json:"l7policies"`
+	DefaultPoolID *string        `json:"default_pool_id"`
+	DefaultPool   *PoolTree      `json:"default_pool"`
+	L7Policies    []L7PolicyTree `json:"l7policies"`
 }
 
 // SessionPersistenceView is a pool's session persistence as it is shown.

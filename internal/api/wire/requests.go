@@ -75,18 +75,15 @@ type ListenerFields struct {
 // ListenerCreate is what POST /lbaas/listeners takes under "listener". DefaultPool and L7Policies are for a listener
 // inside a whole load balancer.
 type ListenerCreate struct {
-	LoadBalancerID Opt[string]     `json:"loadbalancer_id,omitzero" format:"uuid"`
-	Protocol       Opt[string]     `json:"protocol" enum:"HTTP,HTTPS,SCTP,PROMETHEUS,TCP,TERMINATED_HTTPS,UDP"`
-	ProtocolPort   Opt[int]        `json:"protocol_port" minimum:"1" maximum:"65535"`
-	ProjectID      Opt[string]     `json:"project_id,omitzero" maxLength:"36"`
-	TenantID       Opt[string]     `json:"tenant_id,omitzero" maxLength:"36"`
-	DefaultPool    Opt[PoolCreate] `json:"default_pool,omitzero"`
-	L7Policies     Opt[[]L7Policy] `json:"l7policies,omitzero"`
+	LoadBalancerID Opt[string]           `json:"loadbalancer_id,omitzero" format:"uuid"`
+	Protocol       Opt[string]           `json:"protocol" enum:"HTTP,HTTPS,SCTP,PROMETHEUS,TCP,TERMINATED_HTTPS,UDP"`
+	ProtocolPort   Opt[int]              `json:"protocol_port" minimum:"1" maximum:"65535"`
+	ProjectID      Opt[string]           `json:"project_id,omitzero" maxLength:"36"`
+	TenantID       Opt[string]           `json:"tenant_id,omitzero" maxLength:"36"`
+	DefaultPool    Opt[PoolCreate]       `json:"default_pool,omitzero"`
+	L7Policies     Opt[[]L7PolicyCreate] `json:"l7policies,omitzero"`
 	ListenerFields
 }
-
-// L7Policy stands for any layer-7 policy; this release has none, so its fields are not looked at.
-type L7Policy map[string]any
 
 // ListenerUpdate is what PUT takes.
 type ListenerUpdate struct {
