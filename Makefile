@@ -82,7 +82,7 @@ bench-failover: packages build ## T1, T2, T18: an amphora dies
 	go run ./test/bench/failover
 
 .PHONY: bench-api
-bench-api: ## T9, T12: how fast the API answers, at 1 and 16 clients
+bench-api: test-packages build ## T9, T12: how fast the API answers, at 1 and 16 clients, on both databases
 	@mkdir -p build/bench
 	go run ./test/bench/api
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"time"
 
 	"colonnade/internal/api"
@@ -135,6 +136,10 @@ func showMetrics(ctx context.Context, p *controlPlane) ([]runner, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", p.metrics.Handler())
+	if p.conf.Metrics.Profile {
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	}
 	r, address, err := serving(ctx, "metrics", p.conf.Metrics.Listen, api.NewServer(mux))
 	if err != nil {
 		return nil, err

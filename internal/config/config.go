@@ -121,6 +121,8 @@ type Housekeeping struct {
 // may share a machine.
 type Metrics struct {
 	Listen string `toml:"listen"` // address:port; "" is nowhere
+	// Profile also shows where the process spends its time (/debug/pprof/), which tells of what it works on.
+	Profile bool `toml:"profile"`
 }
 
 // Log says what is logged and how.

@@ -14,38 +14,46 @@ import (
 	"time"
 )
 
+const subnetID = "22222222-2222-4222-8222-222222222222" // the no-op network has any
+
 // bench asks one API.
 type bench struct {
-	url  string
-	http *http.Client
-	ids  []string // of load balancers
-	n    atomic.Int64
+	url, token string
+	http       *http.Client
+	ids        []string // of load balancers
+	n          atomic.Int64
 }
 
-func newBench(url string) *bench {
-	return &bench{url: url + "/v2.0/lbaas/", http: &http.Client{
-		Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 32},
+func newBench(url, token string) *bench {
+	return &bench{url: url + "/v2.0/lbaas/", token: token, http: &http.Client{
+		Timeout: time.Minute, Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 	}}
 }
 
-// do makes a request and reads the answer whole.
-func (b *bench) do(method, path, body string, want int) ([]byte, error) {
+// ask makes a request and reads the answer whole.
+func (b *bench) ask(method, path, body string) (int, []byte, error) {
 	r, err := http.NewRequest(method, b.url+path, strings.NewReader(body))
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
-	r.Header.Set("X-Auth-Token", token)
+	r.Header.Set("X-Auth-Token", b.token)
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := b.http.Do(r)
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	answer, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != want {
-		err = fmt.Errorf("%s %s: %d %.300s", method, path, resp.StatusCode, answer)
+	return resp.StatusCode, answer, err
+}
+
+// do is ask, and any other answer is an error.
+func (b *bench) do(method, path, body string, want int) ([]byte, error) {
+	status, answer, err := b.ask(method, path, body)
+	if err == nil && status != want {
+		err = fmt.Errorf("%s %s: %d %.300s", method, path, status, answer)
 	}
 	return answer, err
 }
@@ -96,63 +104,139 @@ func (b *bench) fill(n int) error {
 	return nil
 }
 
-// measured is one thing to measure: prepare makes what one client needs for so many calls, call makes the i-th.
-type measured struct {
-	name, target, goal string
-	most               int // calls of one client; 0 as many as there is time for
-	prepare            func(client, calls int) (call func(i int) error, err error)
+// until asks for a load balancer every few milliseconds until it is so, for at most a minute.
+func (b *bench) until(id string, so func(status int, provisioning string) bool) error {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		status, answer, err := b.ask("GET", "loadbalancers/"+id, "")
+		if err != nil {
+			return err
+		}
+		var out struct {
+			LoadBalancer struct {
+				Provisioning string `json:"provisioning_status"`
+			}
+		}
+		_ = json.Unmarshal(answer, &out)
+		switch now := out.LoadBalancer.Provisioning; {
+		case so(status, now):
+			return nil
+		case now == "ERROR", time.Now().After(deadline):
+			return fmt.Errorf("load balancer %s is %d %s", id, status, now)
+		}
+	}
 }
 
-func (b *bench) cases() []measured {
-	get := func(path string) func(int, int) (func(int) error, error) {
-		return func(int, int) (func(int) error, error) {
-			return func(int) error { _, err := b.do("GET", path, "", 200); return err }, nil
+func active(status int, provisioning string) bool { return status == 200 && provisioning == "ACTIVE" }
+func gone(status int, _ string) bool              { return status == 404 }
+
+// call is one client's: do makes its i-th call, end waits for what the call began, where that is measured too.
+type call struct {
+	do  func(i int) error
+	end func(i int) error
+}
+
+// measured is one thing to measure: prepare makes what one client needs for so many calls.
+type measured struct {
+	name, target, goal string
+	most               int     // calls of one client; 0 as many as there is time for
+	octavia            float64 // calls a second of Octavia's API, at 16 clients
+	end, endGoal       string  // what end waits for
+	prepare            func(b *bench, client, calls int) (call, error)
+}
+
+// cases are what to measure: of the API alone, or with worker and cluster manager.
+func cases(alone bool) []measured {
+	if !alone {
+		return []measured{create("create_with_workers", true), cascade("cascade_delete_60_pools_with_workers", true)}
+	}
+	// get asks for what differs by client and call.
+	get := func(path func(b *bench, client, i int) string) func(*bench, int, int) (call, error) {
+		return func(b *bench, client, _ int) (call, error) {
+			return call{do: func(i int) error { _, err := b.do("GET", path(b, client, i), "", 200); return err }}, nil
 		}
 	}
-	out := []measured{{name: "show", target: "T9", goal: "≤ 5 ms", prepare: func(client, _ int) (func(int) error, error) {
-		return func(i int) error {
-			_, err := b.do("GET", "loadbalancers/"+b.ids[(client*61+i)%len(b.ids)], "", 200)
-			return err
-		}, nil
-	}}}
-	for _, limit := range []int{10, 500, 1000} {
-		goal := ""
-		if limit == 1000 {
-			goal = "≤ 40 ms"
-		}
-		out = append(out, measured{name: fmt.Sprintf("list_%d", limit), target: "T9", goal: goal, prepare: get(fmt.Sprintf("loadbalancers?limit=%d", limit))})
+	list := func(limit int) func(*bench, int, int) (call, error) {
+		return get(func(*bench, int, int) string { return fmt.Sprintf("loadbalancers?limit=%d", limit) })
 	}
-	return append(
-		out,
-		measured{name: "list_filtered", target: "T9", prepare: get("loadbalancers?name=lb-7&admin_state_up=true")},
-		measured{name: "create", target: "T9", goal: "≤ 20 ms", prepare: func(int, int) (func(int) error, error) {
-			return func(int) error { _, _, err := b.create(0, 0); return err }, nil
-		}},
-		measured{name: "update", target: "T9", prepare: func(client, _ int) (func(int) error, error) {
-			return func(i int) error {
+	return []measured{
+		{name: "show", target: "T9", goal: "≤ 5 ms", octavia: 225, prepare: get(func(b *bench, client, i int) string {
+			return "loadbalancers/" + b.ids[(client*61+i)%len(b.ids)]
+		})},
+		{name: "list_10", target: "T9", octavia: 148, prepare: list(10)},
+		// Each client another page, so that no answer is shared.
+		{name: "list_10_apart", target: "T9", octavia: 148, prepare: get(func(b *bench, client, i int) string {
+			return "loadbalancers?limit=10&marker=" + b.ids[(client*61+i)%(len(b.ids)-10)]
+		})},
+		{name: "list_500", target: "T9", octavia: 9, prepare: list(500)},
+		{name: "list_500_apart", target: "T9", octavia: 9, prepare: get(func(b *bench, client, i int) string {
+			return "loadbalancers?limit=500&marker=" + b.ids[(client*31+i)%max(1, len(b.ids)-500)]
+		})},
+		{name: "list_1000", target: "T9", goal: "≤ 40 ms", prepare: list(1000)},
+		{name: "list_filtered", target: "T9", prepare: get(func(*bench, int, int) string { return "loadbalancers?name=lb-7&admin_state_up=true" })},
+		create("create", false),
+		{name: "update", target: "T9", prepare: func(b *bench, client, _ int) (call, error) {
+			return call{do: func(i int) error {
 				_, err := b.do("PUT", "loadbalancers/"+b.ids[client], fmt.Sprintf(`{"loadbalancer":{"name":"u%d"}}`, i), 200)
 				return err
-			}, nil
+			}}, nil
 		}},
-		measured{name: "batch_160_members", target: "T9", most: 60, prepare: func(int, int) (func(int) error, error) {
+		{name: "batch_160_members", target: "T9", most: 60, prepare: func(b *bench, _, _ int) (call, error) {
 			_, pool, err := b.create(1, 160)
-			return func(i int) error { return b.batch(pool, i) }, err
+			return call{do: func(i int) error { return b.batch(pool, i) }}, err
 		}},
-		measured{name: "cascade_delete_60_pools", target: "T12", goal: "≤ 1000 ms", most: 6, prepare: func(_, calls int) (func(int) error, error) {
-			var ids []string
-			for range calls {
-				id, _, err := b.create(60, 2)
-				if err != nil {
-					return nil, err
-				}
-				ids = append(ids, id)
+		cascade("cascade_delete_60_pools", false),
+	}
+}
+
+// create makes load balancers; with workers each becomes ACTIVE.
+func create(name string, workers bool) measured {
+	m := measured{name: name, target: "T9", goal: "≤ 20 ms"}
+	if workers {
+		m.end, m.most = "active", 10 // so that none has to wait for longer than it may be pending
+	}
+	m.prepare = func(b *bench, _, _ int) (call, error) {
+		var ids []string
+		c := call{do: func(int) error {
+			id, _, err := b.create(0, 0)
+			ids = append(ids, id)
+			return err
+		}}
+		if workers {
+			c.end = func(i int) error { return b.until(ids[i], active) }
+		}
+		return c, nil
+	}
+	return m
+}
+
+// cascade deletes whole load balancers; with workers each is ACTIVE before and gone in the end.
+func cascade(name string, workers bool) measured {
+	m := measured{name: name, target: "T12", goal: "≤ 1000 ms", most: 6}
+	if workers {
+		m.most, m.end, m.endGoal = 2, "gone", "≤ 5000 ms"
+	}
+	m.prepare = func(b *bench, _, calls int) (call, error) {
+		var ids []string
+		for range calls {
+			id, _, err := b.create(60, 2)
+			if err == nil && workers {
+				err = b.until(id, active)
 			}
-			return func(i int) error {
-				_, err := b.do("DELETE", "loadbalancers/"+ids[i]+"?cascade=true", "", 204)
-				return err
-			}, nil
-		}},
-	)
+			if err != nil {
+				return call{}, err
+			}
+			ids = append(ids, id)
+		}
+		c := call{do: func(i int) error {
+			_, err := b.do("DELETE", "loadbalancers/"+ids[i]+"?cascade=true", "", 204)
+			return err
+		}}
+		if workers {
+			c.end = func(i int) error { return b.until(ids[i], gone) }
+		}
+		return c, nil
+	}
+	return m
 }
 
 // batch changes the weight of all 160 members of a pool.
@@ -165,40 +249,69 @@ func (b *bench) batch(pool string, i int) error {
 	return err
 }
 
-// run lets clients make their calls one after another, all clients at a time, and returns how long each call took, in
-// ms, how long all of it, and what CPU time it cost the API.
-func (b *bench) run(m measured, clients int, lasts time.Duration, pid int) (took []float64, every, cpu time.Duration, err error) {
-	calls := make([]func(int) error, clients)
+// result is what a run took: each call and each end, in ms since the call began; all calls; until the last end; and the
+// control plane's CPU time.
+type result struct {
+	took, ended          []float64
+	every, untilEnd, cpu time.Duration
+}
+
+// run lets clients make their calls one after another, all clients at a time.
+func (b *bench) run(m measured, clients int, lasts time.Duration, pid int) (r result, err error) {
+	calls := make([]call, clients)
 	for i := range calls {
-		if calls[i], err = m.prepare(i, m.most); err != nil {
-			return nil, 0, 0, err
+		if calls[i], err = m.prepare(b, i, m.most); err != nil {
+			return r, err
 		}
 	}
 	used, err := cpuTime(pid)
 	if err != nil {
-		return nil, 0, 0, err
+		return r, err
 	}
 	var mu sync.Mutex
-	var all sync.WaitGroup
+	var all, ends sync.WaitGroup
 	began := time.Now()
-	for _, call := range calls {
+	since := func(at time.Time) float64 { return float64(time.Since(at).Microseconds()) / 1000 }
+	for _, c := range calls {
 		all.Go(func() {
 			var mine []float64
 			var failed error
+			var starts []time.Time
 			for i := 0; failed == nil && (m.most == 0 || i < m.most) && time.Since(began) < lasts; i++ {
-				at := time.Now()
-				failed = call(i)
-				mine = append(mine, float64(time.Since(at).Microseconds())/1000)
+				starts = append(starts, time.Now())
+				failed = c.do(i)
+				mine = append(mine, since(starts[i]))
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			took, err = append(took, mine...), errors.Join(err, failed)
+			r.took, err = append(r.took, mine...), errors.Join(err, failed)
+			if c.end == nil || failed != nil {
+				return
+			}
+			ends.Go(func() { // in order: what was begun first ends first, more or less
+				var failed error
+				for i, at := range starts {
+					if failed == nil {
+						failed = c.end(i)
+					}
+					took := since(at)
+					mu.Lock()
+					r.ended = append(r.ended, took)
+					mu.Unlock()
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				err = errors.Join(err, failed)
+			})
 		})
 	}
 	all.Wait()
-	every = time.Since(began)
+	r.every = time.Since(began)
+	ends.Wait()
+	r.untilEnd = time.Since(began)
 	now, cpuErr := cpuTime(pid)
-	return took, every, now - used, errors.Join(err, cpuErr)
+	r.cpu = now - used
+	return r, errors.Join(err, cpuErr)
 }
 
 // cpuTime is what a process has used so far.

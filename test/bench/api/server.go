@@ -1,83 +1,122 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime/pprof"
+	"syscall"
 	"time"
 
-	"colonnade/internal/api"
 	"colonnade/internal/identity"
-	"colonnade/internal/network"
-	"colonnade/internal/network/bridge"
-	"colonnade/internal/store"
 )
 
-const (
-	token     = "bench"
-	networkID = "11111111-1111-4111-8111-111111111111"
-	subnetID  = "22222222-2222-4222-8222-222222222222"
-)
+// server is a control plane with the no-op drivers, "colonnade up", as a process of its own.
+type server struct {
+	url, metrics, token string
+	dir                 string
+	cmd                 *exec.Cmd
+	output              bytes.Buffer
+}
 
-// serve is the API over a new database, until standard input ends. The bridge driver manages addresses only: without
-// an Ensure it makes no device.
-func serve(dir, profile string) error {
-	ctx := context.Background()
-	s, err := store.Open(ctx, filepath.Join(dir, "colonnade.db"))
+// One amphora a load balancer and no standby is Octavia's SINGLE, which it was measured with.
+const config = `
+[api]
+accept_while_pending = true
+[cluster]
+desired_size = 1
+standby_size = 0
+[network]
+driver = "noop"
+[compute]
+driver = "noop"
+[log]
+level = "warn"
+[metrics]
+profile = true
+[database]
+dsn = %q
+[noop]
+stay_pending = %v
+`
+
+// start starts a control plane over an empty database; "" is SQLite's. alone is the API without worker and cluster
+// manager: what it accepts stays PENDING_*.
+func start(binary, dsn string, alone bool) (*server, error) {
+	dir, err := os.MkdirTemp("", "colonnade-bench-")
 	if err != nil {
+		return nil, err
+	}
+	s := &server{dir: dir}
+	if err := s.start(binary, fmt.Sprintf(config, dsn, alone)); err != nil {
+		return nil, errors.Join(fmt.Errorf("start control plane: %w", err), s.stop())
+	}
+	return s, nil
+}
+
+func (s *server) start(binary, config string) (err error) {
+	state, file := filepath.Join(s.dir, "state"), filepath.Join(s.dir, "colonnade.toml")
+	if err := os.Mkdir(state, 0o700); err != nil {
 		return err
 	}
-	defer func() { _ = s.Close() }()
-	driver, err := bridge.New(bridge.Config{Prefix: "cnt-bench", StateDir: dir, RunDir: dir, Store: s})
-	if err != nil {
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return err
 	}
-	subnet := network.Subnet{
-		ID: subnetID, NetworkID: networkID, Name: "bench", CIDR: "198.18.0.0/16", GatewayIP: "198.18.0.1",
-		AllocationStart: "198.18.0.2", AllocationEnd: "198.18.255.254",
-	}
-	n := network.Network{ID: networkID, Name: "bench", ProjectID: identity.DefaultProject, MTU: 1500, Subnets: []network.Subnet{subnet}}
-	if err := s.CreateNetwork(ctx, n, func([]network.Subnet) error { return nil }); err != nil {
+	if s.token, err = identity.EnsureToken(state); err != nil {
 		return err
 	}
-	who, err := identity.NewToken(token)
-	if err != nil {
-		return err
-	}
-	settings := api.DefaultSettings()
-	settings.AcceptWhilePending = true
-	h, err := api.New(api.Deps{
-		Store: s, Networks: driver, Identity: who, Settings: settings,
-		Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		return err
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	if profile != "" {
-		f, err := os.Create(profile)
+	var addresses [2]string
+	for i := range addresses {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return err
 		}
-		defer func() { _ = f.Close() }()
-		if err := pprof.StartCPUProfile(f); err != nil {
+		addresses[i] = l.Addr().String()
+		if err := l.Close(); err != nil {
 			return err
 		}
-		defer pprof.StopCPUProfile()
 	}
-	server := api.NewServer(h)
-	go func() { _ = server.Serve(listener) }() // ends with Shutdown
-	fmt.Println(listener.Addr())
-	_, _ = io.Copy(io.Discard, os.Stdin)
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	s.url, s.metrics = "http://"+addresses[0], "http://"+addresses[1]
+	cmd := exec.Command(binary, "up", "--state-dir", state, "--config", file, "--listen", addresses[0], "--metrics-listen", addresses[1])
+	cmd.Stdout, cmd.Stderr = &s.output, &s.output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	s.cmd = cmd
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	return server.Shutdown(ctx)
+	for {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url+"/", nil)
+		if err != nil {
+			return err
+		}
+		if resp, err := http.DefaultClient.Do(r); err == nil {
+			return resp.Body.Close()
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *server) pid() int { return s.cmd.Process.Pid }
+
+// stop ends the process and removes what it left; what it said of failures is in the error.
+func (s *server) stop() error {
+	var errs []error
+	if s.cmd != nil {
+		errs = append(errs, s.cmd.Process.Signal(syscall.SIGTERM))
+		if err := s.cmd.Wait(); err != nil {
+			errs = append(errs, fmt.Errorf("control plane: %w: %.2000s", err, s.output.Bytes()))
+		}
+	}
+	return errors.Join(append(errs, os.RemoveAll(s.dir))...)
 }
