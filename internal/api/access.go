@@ -17,6 +17,7 @@ func mayRead(ctx context.Context, projectID string) error {
 }
 
 func mayWrite(ctx context.Context, projectID string) error {
+	noteOf(ctx).projectID = projectID
 	return allowed(principal(ctx).Writes(projectID))
 }
 

@@ -23,6 +23,7 @@ import (
 	"colonnade/internal/identity"
 	v3 "colonnade/internal/identity/v3"
 	"colonnade/internal/lb"
+	"colonnade/internal/store"
 )
 
 // Settings are what new clusters get unless an operator says otherwise (S44).
@@ -69,11 +70,13 @@ type Deps struct {
 
 type server struct {
 	Deps
-	lists together
+	lists    together
+	refusals limiter
+	feed     *feed
 }
 
 // New makes the API's handler.
-func New(deps Deps) (http.Handler, error) {
+func New(deps Deps) (*Handler, error) {
 	if deps.Store == nil || deps.Networks == nil || deps.Provider == nil || deps.Identity == nil || deps.Log == nil {
 		return nil, errors.New("make api: store, networks, provider, identity and log are needed")
 	}
@@ -84,7 +87,7 @@ func New(deps Deps) (http.Handler, error) {
 		return nil, fmt.Errorf("make api: %w", err)
 	}
 	mux := http.NewServeMux()
-	s := &server{Deps: deps}
+	s := &server{Deps: deps, feed: &feed{store: deps.Store, log: deps.Log}}
 	s.routes(mux)
 	document, err := OpenAPI()
 	if err != nil {
@@ -104,12 +107,25 @@ func New(deps Deps) (http.Handler, error) {
 	if deps.Check != nil {
 		h = healthchecked(h, deps.Check, deps.Log)
 	}
-	return logged(canonical(h, deps.Edge), deps.Log, deps.Observe), nil
+	return &Handler{logged(canonical(h, deps.Edge), deps.Log, deps.Observe), s.feed}, nil
 }
 
-// NewServer makes an HTTP server for the handler with a deadline on everything a client could stretch.
+// Handler is the API. Close ends the answers that would not end by themselves.
+type Handler struct {
+	http.Handler
+	feed *feed
+}
+
+// Close ends all streams of events, and refuses new ones.
+func (h *Handler) Close() error {
+	h.feed.close()
+	return nil
+}
+
+// NewServer makes an HTTP server for the handler with a deadline on everything a client could stretch. A handler that can
+// be closed is closed when the server is shut down.
 func NewServer(h http.Handler) *http.Server {
-	return &http.Server{
+	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
@@ -117,6 +133,10 @@ func NewServer(h http.Handler) *http.Server {
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    64 << 10,
 	}
+	if c, ok := h.(io.Closer); ok {
+		server.RegisterOnShutdown(func() { _ = c.Close() }) // it has nothing to say
+	}
+	return server
 }
 
 // call is one request on its way through a handler.
@@ -127,7 +147,8 @@ type call struct {
 	url   string // of this resource, as the client wrote it, without query
 	// narrow are filters that the path implies; who lists was allowed to read what it names.
 	narrow map[string][]string
-	limit  int // most rows of a page
+	limit  int             // most rows of a page
+	sort   []store.SortKey // of a list whose request names none
 	// scope is whose objects a list may show; that of load balancers when it is not set.
 	scope scope
 }
@@ -153,18 +174,41 @@ func (s *server) handle(api huma.API, op huma.Operation, h handler) {
 		if c != nil {
 			c.limit = s.Edge.pageLimit()
 		}
+		ctx, about := r.Context(), (*note)(nil)
+		if mutates(op.Method) {
+			ctx, about = noted(ctx, &op)
+		}
 		switch {
 		case err != nil:
 		case strings.HasPrefix(op.OperationID, "list-"):
 			body, err = s.lists.do(r.Context(), c.kind(), func(ctx context.Context) ([]byte, error) { return answered(ctx, c, h) })
 		default:
-			body, err = answered(r.Context(), c, h)
+			body, err = answered(ctx, c, h)
+		}
+		if about != nil {
+			s.audit(ctx, &op, about, c, body, err)
 		}
 		if err != nil {
 			fail(w, r, s.Log, err)
 			return
 		}
 		write(w, status, body)
+	})
+}
+
+// handleStream registers an operation that writes its answer by itself; an error is one before the first byte.
+func (s *server) handleStream(api huma.API, op huma.Operation, h func(http.ResponseWriter, *http.Request, *call) error) {
+	api.OpenAPI().AddOperation(&op)
+	api.Adapter().Handle(&op, func(hc huma.Context) {
+		r, w := humago.Unwrap(hc)
+		c, err := readCall(r)
+		if err == nil {
+			c.limit = s.Edge.pageLimit()
+			err = h(w, r, c)
+		}
+		if err != nil {
+			fail(w, r, s.Log, err)
+		}
 	})
 }
 

@@ -200,7 +200,7 @@ func TestDocumentedFiltersFilter(t *testing.T) {
 	l := newLab(t, nil)
 	_, listenerID, poolID, _, _ := l.balancer()
 	policyID := l.must(201, "POST", "/v2.0/lbaas/l7policies", `{"l7policy":{"listener_id":"`+listenerID+`","action":"REJECT"}}`).id(t, "l7policy")
-	values := map[string]string{"admin_state_up": "true", "backup": "false", "invert": "false", "created_at": "2026-01-01T00:00:00", "updated_at": "2026-01-01T00:00:00", "cert_expiration": "2026-01-01T00:00:00"}
+	values := map[string]string{"admin_state_up": "true", "backup": "false", "invert": "false", "created_at": "2026-01-01T00:00:00", "updated_at": "2026-01-01T00:00:00", "cert_expiration": "2026-01-01T00:00:00", "since": "2026-01-01T00:00:00", "until": "2026-01-01T00:00:00"}
 	for path, methods := range readDocument(t).Paths {
 		op := methods["get"]
 		if !strings.HasPrefix(op.OperationID, "list-") || op.OperationID == "list-networks" || op.OperationID == "list-ports" {

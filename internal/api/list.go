@@ -44,8 +44,9 @@ type scope struct {
 var commonScope = scope{all: identity.Principal.ReadsAll, one: identity.Principal.Reads}
 
 // parsePage reads the list parameters.
-func parsePage(values url.Values, most int) (page, error) {
-	p := page{values: values, fields: values["fields"], query: store.Query{Limit: most, Filters: map[string][]string{}}}
+func parsePage(c *call) (page, error) {
+	values := c.query
+	p := page{values: values, fields: values["fields"], query: store.Query{Limit: c.limit, Filters: map[string][]string{}}}
 	for name, all := range values {
 		if len(all) > 1 && name != "fields" && !slices.Contains(tagFilters, name) {
 			return p, lb.InvalidField(name, strings.Join(all, ", "), "Value should be given once")
@@ -63,7 +64,7 @@ func parsePage(values url.Values, most int) (page, error) {
 		return p, err
 	}
 	p.query.Marker = values.Get("marker")
-	if err := p.parseSort(); err != nil {
+	if err := p.parseSort(c.sort); err != nil {
 		return p, err
 	}
 	p.query.ProjectID = values.Get("project_id")
@@ -121,7 +122,7 @@ func (p *page) parseLimit(s string) error {
 	return nil
 }
 
-func (p *page) parseSort() error {
+func (p *page) parseSort(otherwise []store.SortKey) error {
 	var keys []store.SortKey
 	add := func(name, dir string) error {
 		if name == "" {
@@ -150,6 +151,9 @@ func (p *page) parseSort() error {
 			return err
 		}
 	}
+	if len(keys) == 0 {
+		keys = slices.Clone(otherwise)
+	}
 	// A page before the marker is the page after it in the opposite order, turned round again.
 	if p.reverse = p.values.Get("page_reverse") == "True" && p.query.Marker != ""; p.reverse {
 		for _, name := range []string{"created_at", "id"} {
@@ -167,7 +171,7 @@ func (p *page) parseSort() error {
 
 // listed answers a list: fetch reads the rows, view shows one, id names it for the links.
 func listed[T, V any](ctx context.Context, c *call, root string, fetch func(context.Context, store.Query) ([]T, error), view func([]T) ([]V, error), id func(T) string) (any, error) {
-	p, err := parsePage(c.query, c.limit)
+	p, err := parsePage(c)
 	if err != nil {
 		return nil, err
 	}

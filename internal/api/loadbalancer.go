@@ -43,6 +43,7 @@ func (s *server) showLoadBalancer(ctx context.Context, c *call) (any, error) {
 
 // change changes a tree in the name of whoever makes the request.
 func (s *server) change(ctx context.Context, lbID string, f func(*lb.Tree) error) (lb.Tree, error) {
+	noteOf(ctx).lbID = lbID
 	return s.Store.ChangeTree(ctx, lbID, principal(ctx).UserID, func(t *lb.Tree) error {
 		t.AcceptPending = s.Settings.AcceptWhilePending
 		if err := f(t); err != nil {

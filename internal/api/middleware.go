@@ -33,8 +33,10 @@ type contextKey int
 const (
 	keyPrincipal contextKey = iota
 	keyBase
-	keyClient // its address
-	keyAsked  // the URL without query, as the client wrote it
+	keyClient     // its address
+	keyConnection // the context that ends when the client has gone, without a deadline
+	keyNote       // what is learned of it
+	keyAsked      // the URL without query, as the client wrote it
 )
 
 func principal(ctx context.Context) identity.Principal {
@@ -47,6 +49,14 @@ func base(ctx context.Context) string { s, _ := ctx.Value(keyBase).(string); ret
 
 // asked is the URL of the request without its query, as the client wrote it.
 func asked(ctx context.Context) string { s, _ := ctx.Value(keyAsked).(string); return s }
+
+// connection is the context that ends when the client has gone.
+func connection(ctx context.Context) context.Context {
+	if c, ok := ctx.Value(keyConnection).(context.Context); ok {
+		return c
+	}
+	return ctx
+}
 
 // recorder remembers what was answered, and by which route.
 type recorder struct {
@@ -79,7 +89,8 @@ func logged(next http.Handler, log *slog.Logger, observe Observe) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now() // for log and metrics only
 		id := "req-" + uuid.NewString()
-		ctx, cancel := context.WithTimeout(lb.WithRequestID(r.Context(), id), requestTimeout)
+		ctx := context.WithValue(lb.WithRequestID(r.Context(), id), keyConnection, r.Context())
+		ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 		defer cancel()
 		rec := &recorder{ResponseWriter: w}
 		rec.Header().Set("X-Openstack-Request-Id", id)
@@ -96,7 +107,7 @@ func logged(next http.Handler, log *slog.Logger, observe Observe) http.Handler {
 				served = log.DebugContext
 			}
 			served(ctx, "request served", "method", r.Method, "path", path, "status", rec.status, "duration_ms", took.Milliseconds())
-			if observe != nil {
+			if observe != nil && rec.route != eventStream { // how long somebody followed is no time to answer
 				observe(r.Method, rec.route, rec.status, took)
 			}
 		}()
@@ -163,8 +174,12 @@ func loggingIn(next http.Handler, o v3.Options, log *slog.Logger) http.Handler {
 // negotiated refuses what cannot be answered in JSON, and bodies that are not JSON.
 func negotiated(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !acceptsJSON(r.Header.Get("Accept")) {
-			fail(w, r, log, &routeFault{http.StatusNotAcceptable, "The resource could not be generated in any form but application/json."})
+		kind := "application/json"
+		if r.URL.Path == eventStream {
+			kind = "text/event-stream"
+		}
+		if !accepts(r.Header.Get("Accept"), kind) {
+			fail(w, r, log, &routeFault{http.StatusNotAcceptable, "The resource could not be generated in any form but " + kind + "."})
 			return
 		}
 		if t := r.Header.Get("Content-Type"); t != "" && r.ContentLength != 0 {
@@ -177,7 +192,9 @@ func negotiated(next http.Handler, log *slog.Logger) http.Handler {
 	})
 }
 
-func acceptsJSON(accept string) bool {
+// accepts reports whether a client that says this takes an answer of that kind.
+func accepts(accept, kind string) bool {
+	family, _, _ := strings.Cut(kind, "/")
 	if strings.TrimSpace(accept) == "" {
 		return true
 	}
@@ -186,7 +203,7 @@ func acceptsJSON(accept string) bool {
 		if q, numeric := strconv.ParseFloat(params["q"], 64); numeric == nil && q <= 0 {
 			continue // "not this"
 		}
-		if err == nil && (m == "*/*" || m == "application/*" || m == "application/json") {
+		if err == nil && (m == "*/*" || m == family+"/*" || m == kind) {
 			return true
 		}
 	}

@@ -84,6 +84,7 @@ var filters = map[string]string{
 	"list-members":         commonFilters + "address protocol_port weight backup subnet_id monitor_address monitor_port",
 	"list-health-monitors": commonFilters + "pool_id type delay timeout max_retries max_retries_down http_method url_path expected_codes http_version domain_name",
 	"list-quotas":          "loadbalancer load_balancer listener pool member healthmonitor health_monitor l7policy l7rule created_at updated_at",
+	"list-events":          "id loadbalancer_id object_kind object_id actor actor_project_id address action operation request_id outcome created_at",
 	"list-l7policies":      commonFilters + "description listener_id action redirect_pool_id redirect_url redirect_prefix redirect_http_code position",
 	"list-l7rules": "id provisioning_status operating_status admin_state_up created_at updated_at tags tags-any not-tags not-tags-any " +
 		"type compare_type key value invert",

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"maps"
 	"net/http"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -31,6 +33,8 @@ type route struct {
 	list             bool
 	serve            handler
 	query            []string // of its own, beside those of lists
+	// stream is in place of serve where the answer does not end.
+	stream func(http.ResponseWriter, *http.Request, *call) error
 }
 
 func (s *server) table() []route {
@@ -128,6 +132,9 @@ func (s *server) table() []route {
 		{method: get, path: octavia + "/distributors", id: "list-distributors", status: 200, outRoot: "distributors", out: wire.Distributor{}, list: true, serve: s.listDistributors},
 		{method: get, path: octavia + "/distributors/{id}", id: "show-distributor", status: 200, outRoot: "distributor", out: wire.Distributor{}, serve: s.showDistributor},
 
+		{method: get, path: colonnade + "/events", id: "list-events", status: 200, outRoot: "events", out: wire.Event{}, list: true, serve: s.listEvents, query: []string{"since", "until"}},
+		{method: get, path: eventStream, id: "follow-events", status: 200, stream: s.followEvents, query: slices.Sorted(maps.Keys(streamFilters))},
+
 		{method: get, path: colonnade + "/networks", id: "list-networks", status: 200, outRoot: "networks", out: wire.Network{}, list: true, serve: s.listNetworks},
 		{method: post, path: colonnade + "/networks", id: "create-network", status: 201, inRoot: "network", in: wire.NetworkCreate{}, outRoot: "network", out: wire.Network{}, serve: s.createNetwork},
 		{method: get, path: colonnade + "/networks/{id}", id: "show-network", status: 200, outRoot: "network", out: wire.Network{}, serve: s.showNetwork},
@@ -158,6 +165,10 @@ func (s *server) routes(mux *http.ServeMux) huma.API {
 	api := humago.New(mux, cfg)
 	fault := registry.Schema(reflect.TypeFor[wire.Fault](), true, "Fault")
 	for _, r := range s.table() {
+		if r.stream != nil {
+			s.handleStream(api, r.operation(registry, fault), r.stream)
+			continue
+		}
 		s.handle(api, r.operation(registry, fault), r.serve)
 	}
 	return api
@@ -201,6 +212,11 @@ func (r route) operation(registry huma.Registry, fault *huma.Schema) huma.Operat
 		}
 		done.Content = content(&huma.Schema{Type: huma.TypeObject, Properties: properties})
 	}
+	if r.stream != nil {
+		done.Description = "Events as they happen, each with its id; data is an event as list-events shows it. Send the last id as Last-Event-ID to go on from there."
+		done.Content = map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: huma.TypeString}}}
+		op.Parameters = append(op.Parameters, &huma.Param{Name: "Last-Event-ID", In: "header", Schema: &huma.Schema{Type: huma.TypeString}})
+	}
 	op.Responses[strconv.Itoa(r.status)] = done
 	if r.in != nil {
 		op.RequestBody = &huma.RequestBody{Required: true, Content: content(&huma.Schema{
@@ -221,7 +237,7 @@ func (r route) operation(registry huma.Registry, fault *huma.Schema) huma.Operat
 	}
 	query := r.query
 	if r.list {
-		query = paging
+		query = slices.Concat(paging, query)
 	}
 	for _, name := range query {
 		op.Parameters = append(op.Parameters, &huma.Param{Name: name, In: "query", Schema: &huma.Schema{Type: huma.TypeString}})

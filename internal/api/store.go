@@ -46,6 +46,11 @@ type Store interface {
 	UpdateOfferProfile(ctx context.Context, kind lb.OfferKind, id string, change func(*lb.OfferProfile) error) (lb.OfferProfile, error)
 	DeleteOfferProfile(ctx context.Context, kind lb.OfferKind, id string) error
 
+	ListEvents(ctx context.Context, q store.Query) ([]lb.Event, error)
+	// RecordEvent writes an event of its own, in the name of the caller of ctx.
+	RecordEvent(ctx context.Context, e lb.Event) error
+	feedStore
+
 	// FindHealthMonitor and FindL7Policy return the id of the load balancer.
 	FindHealthMonitor(ctx context.Context, id string) (string, error)
 	FindL7Policy(ctx context.Context, id string) (string, error)

@@ -1,6 +1,9 @@
 package lb
 
-import "context"
+import (
+	"context"
+	"sync/atomic"
+)
 
 // Caller is who makes a change by the API: it is the author of the events that the change leaves.
 type Caller struct {
@@ -10,6 +13,11 @@ type Caller struct {
 	Address   string   // where the request came from, without port
 	// NoQuota says that no quota holds for them.
 	NoQuota bool
+	// Operation is the call they make, by its id in the OpenAPI document, and Outcome the status it has when it succeeds.
+	Operation string
+	Outcome   int
+	// Recorded counts the events that were committed in their name; nil when nobody wants to know.
+	Recorded *atomic.Int64
 }
 
 type callerKey struct{}

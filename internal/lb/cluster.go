@@ -133,17 +133,6 @@ type ClusterState struct {
 	Health       map[string]InstanceHealth // by instance id
 }
 
-// Event is one line of history: who did what, when, why.
-type Event struct {
-	ID             int64     `bun:"id,pk,autoincrement"`
-	At             time.Time `bun:"at"`
-	LoadBalancerID string    `bun:"load_balancer_id"`
-	ObjectID       string    `bun:"object_id"`
-	Actor          string    `bun:"actor"`  // "acm", "worker", "health", or the user
-	Action         string    `bun:"action"` // constant, like "amphora replaced"
-	Reason         string    `bun:"reason"`
-}
-
 // Kinds of work in the queue. A key is a load balancer's id, for WorkDistributor a distributor's. Worker and ACM lease
 // the same load balancer: never both at once.
 const (

@@ -234,17 +234,21 @@ func treeEvents(before, after lb.Tree, actor string) []lb.Event {
 	for _, o := range objects(after) {
 		old, existed := was[o.id]
 		var action string
+		var changes []lb.Change
 		switch {
 		case !existed:
 			action = o.kind + " created"
 		case o.status == lb.PendingDelete && old.status != lb.PendingDelete:
 			action = o.kind + " deletion requested"
 		case !reflect.DeepEqual(old.content, o.content):
-			action = o.kind + " updated"
+			action, changes = o.kind+" updated", changesOf(old, o)
 		default:
 			continue
 		}
-		events = append(events, lb.Event{LoadBalancerID: after.LoadBalancer.ID, ObjectID: o.id, Actor: actor, Action: action})
+		events = append(events, lb.Event{
+			LoadBalancerID: after.LoadBalancer.ID, ProjectID: after.LoadBalancer.ProjectID, ObjectKind: o.kind, ObjectID: o.id,
+			Actor: actor, Action: action, Changes: changes,
+		})
 	}
 	return events
 }

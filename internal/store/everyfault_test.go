@@ -214,6 +214,10 @@ func reads(s *store.Store, distributor string) map[string]func(context.Context) 
 		"ListenerStatistics": func(ctx context.Context) error { _, err := s.ListenerStatistics(ctx, "lb1"); return err },
 		"AmphoraStatistics":  func(ctx context.Context) error { _, err := s.AmphoraStatistics(ctx, "a1"); return err },
 		"Events":             func(ctx context.Context) error { _, err := s.Events(ctx, "lb1", 1); return err },
+		"EventsAfter":        func(ctx context.Context) error { _, err := s.EventsAfter(ctx, 0, []int64{1}, 10); return err },
+		"LastEvents":         func(ctx context.Context) error { _, err := s.LastEvents(ctx, 10); return err },
+		"Quota":              func(ctx context.Context) error { _, err := s.Quota(ctx, "p1"); return err },
+		"Quotas":             func(ctx context.Context) error { _, err := s.Quotas(ctx, store.Query{Limit: 1}); return err },
 		"LoadBalancers":      func(ctx context.Context) error { _, err := s.LoadBalancers(ctx, one); return err },
 		"LoadBalancers, after": func(ctx context.Context) error {
 			_, err := s.LoadBalancers(ctx, store.Query{Marker: "lb1"})

@@ -5,8 +5,6 @@ import (
 	"database/sql"
 	"errors"
 
-	"github.com/uptrace/bun"
-
 	"colonnade/internal/lb"
 )
 
@@ -29,7 +27,7 @@ func (s *Store) RequestAmphoraFailover(ctx context.Context, amphoraID string) er
 		if err != nil {
 			return err
 		}
-		return tx.finish(ctx, amphoraRequest(amp.LoadBalancerID, amphoraID, "amphora failover requested"))
+		return tx.finish(ctx, requested(amp.LoadBalancerID, "amphora", amphoraID, "failover requested"))
 	})
 }
 
@@ -54,7 +52,7 @@ func (s *Store) RequestAmphoraConfiguration(ctx context.Context, amphoraID strin
 		if err != nil {
 			return err
 		}
-		o := amphoraRequest(amp.LoadBalancerID, amphoraID, "amphora configuration requested")
+		o := requested(amp.LoadBalancerID, "amphora", amphoraID, "configuration requested")
 		o.Wakes[0].Kind = lb.WorkWorker
 		return tx.finish(ctx, o)
 	})
@@ -76,7 +74,7 @@ func (s *Store) DeleteAmphora(ctx context.Context, amphoraID string) error {
 		if err != nil {
 			return err
 		}
-		return tx.finish(ctx, amphoraRequest(amp.LoadBalancerID, amphoraID, "amphora deletion requested"))
+		return tx.finish(ctx, requested(amp.LoadBalancerID, "amphora", amphoraID, "deletion requested"))
 	})
 }
 
@@ -91,30 +89,14 @@ func (s *Store) RequestLoadBalancerFailover(ctx context.Context, lbID string) er
 		if err != nil {
 			return err
 		}
-		return tx.finish(ctx, amphoraRequest(lbID, lbID, "load balancer failover requested"))
+		return tx.finish(ctx, requested(lbID, "load balancer", lbID, "failover requested"))
 	})
 }
 
-// amphoraRequest wakes the cluster manager for what an operator asked for.
-func amphoraRequest(lbID, objectID, action string) lb.Outcome {
+// requested wakes the cluster manager for what an operator asked for.
+func requested(lbID, kind, objectID, what string) lb.Outcome {
 	return lb.Outcome{
 		Wakes:  []lb.Wake{{Kind: lb.WorkACM, Key: lbID}},
-		Events: []lb.Event{{LoadBalancerID: lbID, ObjectID: objectID, Actor: operator, Action: action}},
+		Events: []lb.Event{{LoadBalancerID: lbID, ObjectKind: kind, ObjectID: objectID, Actor: operator, Action: kind + " " + what}},
 	}
-}
-
-// Events returns a load balancer's history, newest first; that of a deleted one too. limit 0 is all.
-func (s *Store) Events(ctx context.Context, lbID string, limit int) ([]lb.Event, error) {
-	var rows []eventRow
-	err := s.read(ctx, func(ctx context.Context, db bun.IDB) error {
-		return db.NewSelect().Model(&rows).Where("o.load_balancer_id = ?", lbID).Order("o.id DESC").Limit(int64(limit)).Scan(ctx)
-	})
-	if err != nil {
-		return nil, explain("read events of load balancer "+lbID, err)
-	}
-	events := make([]lb.Event, 0, len(rows))
-	for _, r := range rows {
-		events = append(events, r.Event)
-	}
-	return events, nil
 }

@@ -14,8 +14,8 @@ import (
 const purgeBatch = 200
 
 // Purge removes load balancers that have been DELETED since before that time, with their amphorae, statistics and
-// events, and all events older than it. It returns how many load balancers and events went. What is left when ctx ends
-// goes the next time.
+// events, all events older than it, and the oldest of projects that have too many. It returns how many load balancers
+// and events went. What is left when ctx ends goes the next time.
 func (s *Store) Purge(ctx context.Context, before time.Time) (n int, err error) {
 	for {
 		var went int
@@ -24,10 +24,15 @@ func (s *Store) Purge(ctx context.Context, before time.Time) (n int, err error) 
 			return err
 		})
 		n += went
-		if err != nil || went == 0 {
+		if err != nil {
 			return n, err
 		}
+		if went == 0 {
+			break
+		}
 	}
+	trimmed, err := s.trimEvents(ctx, eventsKept)
+	return n + trimmed, err
 }
 
 // purge removes one batch.

@@ -27,6 +27,10 @@ type Query struct {
 	Limit     int       // 0 for all
 	Marker    string    // id of the last row of the page before; an unknown one is lb.KindInvalid
 	Sort      []SortKey // created_at and id are appended
+	// Since and Until bound when it happened, for events: from Since on, before Until; zero is no bound.
+	Since, Until time.Time
+	// AfterID leaves out events up to this id.
+	AfterID int64
 }
 
 // SortKey orders a list.
@@ -62,6 +66,7 @@ type resource struct {
 	hidden  string // condition for the rows that nobody sees
 	tags    bool
 	more    []string // columns beside those of the table
+	moment  string   // expression that Since and Until bound; "" where they do not
 }
 
 // columns builds the map from words "name", "name=column", with ":n" for numbers, ":b" for booleans, ":t" for times and
@@ -233,6 +238,15 @@ func (r resource) choose(sel *bun.SelectQuery, q Query, keys []orderKey) (*bun.S
 		if sel, err = r.filter(sel, name, q.Filters[name]); err != nil {
 			return nil, err
 		}
+	}
+	if r.moment != "" && !q.Since.IsZero() {
+		sel = sel.Where(r.moment+" >= ?", q.Since)
+	}
+	if r.moment != "" && !q.Until.IsZero() {
+		sel = sel.Where(r.moment+" < ?", q.Until)
+	}
+	if r.moment != "" && q.AfterID > 0 {
+		sel = sel.Where("o.id > ?", q.AfterID)
 	}
 	if q.Marker != "" {
 		sel = r.after(sel, keys, q.Marker)

@@ -95,13 +95,14 @@ func (s *Store) UpdateQuota(ctx context.Context, projectID string, change func(*
 		if err != nil {
 			return err
 		}
-		change(&row.Quota)
-		row.UpdatedAt = tx.now
+		q = row.Quota
+		change(&q)
+		changes := lb.Changed(row.Quota, q, func(column string) (string, bool) { return column, true })
+		row.Quota, row.UpdatedAt = q, tx.now
 		if _, err := tx.NewUpdate().Model(&row).WherePK().Exec(ctx); err != nil {
 			return err
 		}
-		q = row.Quota
-		return nil
+		return tx.record(ctx, quotaEvent(projectID, "quota updated", changes))
 	})
 	return q.Over(s.quota), err
 }
@@ -113,11 +114,19 @@ func (s *Store) ResetQuota(ctx context.Context, projectID string) error {
 		if err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil || n > 0 {
+		n, err := res.RowsAffected()
+		if err != nil {
 			return err
+		}
+		if n > 0 {
+			return tx.record(ctx, quotaEvent(projectID, "quota reset", nil))
 		}
 		return lb.Faultf(lb.KindNotFound, "Quotas %s not found.", projectID)
 	})
+}
+
+func quotaEvent(projectID, action string, changes []lb.Change) []lb.Event {
+	return []lb.Event{{ProjectID: projectID, ObjectKind: "quota", ObjectID: projectID, Actor: operator, Action: action, Changes: changes}}
 }
 
 // lockQuota makes a project's row, if there is none, and keeps all others from it until the transaction ends.

@@ -160,6 +160,15 @@ CREATE TABLE event (
     actor text NOT NULL,
     action text NOT NULL,
     reason text NOT NULL,
+    project_id text NOT NULL DEFAULT ''::text,
+    object_kind text NOT NULL DEFAULT ''::text,
+    actor_project_id text NOT NULL DEFAULT ''::text,
+    roles text,
+    address text NOT NULL DEFAULT ''::text,
+    operation text NOT NULL DEFAULT ''::text,
+    request_id text NOT NULL DEFAULT ''::text,
+    outcome integer NOT NULL DEFAULT 0,
+    changes text,
     CONSTRAINT event_pkey PRIMARY KEY (id)
 );
 
@@ -201,6 +210,9 @@ CREATE TABLE floating_ip (
 );
 
 CREATE UNIQUE INDEX floating_ip_port ON floating_ip USING btree (port_id);
+CREATE INDEX event_object ON event USING btree (object_id, id);
+
+CREATE INDEX event_project ON event USING btree (project_id, id);
 
 CREATE TABLE health_monitor (
     id text NOT NULL,

@@ -129,7 +129,7 @@ CREATE TABLE event (
     actor TEXT NOT NULL,
     action TEXT NOT NULL,
     reason TEXT NOT NULL
-);
+, project_id TEXT NOT NULL DEFAULT '', object_kind TEXT NOT NULL DEFAULT '', actor_project_id TEXT NOT NULL DEFAULT '', roles TEXT, address TEXT NOT NULL DEFAULT '', operation TEXT NOT NULL DEFAULT '', request_id TEXT NOT NULL DEFAULT '', outcome INTEGER NOT NULL DEFAULT 0, changes TEXT);
 
 CREATE INDEX event_load_balancer ON event (load_balancer_id, id);
 
@@ -162,6 +162,9 @@ CREATE TABLE floating_ip (
 );
 
 CREATE UNIQUE INDEX floating_ip_port ON floating_ip (port_id);
+CREATE INDEX event_object ON event (object_id, id);
+
+CREATE INDEX event_project ON event (project_id, id);
 
 CREATE TABLE health_monitor (
     id TEXT PRIMARY KEY,

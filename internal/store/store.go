@@ -33,6 +33,7 @@ type Store struct {
 	writer   *bun.DB
 	reader   *bun.DB // the same as writer on PostgreSQL
 	bell     queue.Bell
+	events   queue.Bell // rung when events were recorded
 	turns    turns
 	listener *listener // nil on SQLite
 	spill    *spill    // nil on PostgreSQL
@@ -250,11 +251,15 @@ type transaction struct {
 	now   time.Time // the database's clock
 	quota lb.Quota  // of projects without their own
 	wakes []lb.Wake
+	// recorded is how many events it brings; projects whose load balancers are.
+	recorded int
+	projects map[string]string
 }
 
 // write runs f in a transaction, enqueues the wakes it left and rings the bell after the commit.
 func (s *Store) write(ctx context.Context, operation string, f func(ctx context.Context, tx *transaction) error) error {
 	var rang bool
+	var recorded int
 	class := inFront
 	if queue.IsWork(ctx) {
 		class = behind
@@ -267,7 +272,7 @@ func (s *Store) write(ctx context.Context, operation string, f func(ctx context.
 		if err := f(ctx, tx); err != nil {
 			return err
 		}
-		rang = len(tx.wakes) > 0
+		rang, recorded = len(tx.wakes) > 0, tx.recorded
 		return queue.EnqueueTx(ctx, btx, tx.wakes)
 	})
 	if err != nil {
@@ -275,6 +280,12 @@ func (s *Store) write(ctx context.Context, operation string, f func(ctx context.
 	}
 	if rang {
 		s.bell.Ring()
+	}
+	if recorded > 0 {
+		s.events.Ring()
+		if n := lb.CallerOf(ctx).Recorded; n != nil {
+			n.Add(int64(recorded))
+		}
 	}
 	return nil
 }
@@ -306,15 +317,5 @@ func lock(q *bun.SelectQuery) *bun.SelectQuery {
 // finish records an outcome's events and keeps its wakes for the end of the transaction.
 func (tx *transaction) finish(ctx context.Context, out lb.Outcome) error {
 	tx.wakes = append(tx.wakes, out.Wakes...)
-	events := make([]any, 0, len(out.Events))
-	for _, e := range out.Events {
-		if e.At.IsZero() {
-			e.At = tx.now
-		}
-		events = append(events, &eventRow{Event: e})
-	}
-	if err := insertRows(ctx, tx.Tx, events); err != nil {
-		return fmt.Errorf("record events: %w", err)
-	}
-	return nil
+	return tx.record(ctx, out.Events)
 }

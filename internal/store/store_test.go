@@ -217,7 +217,7 @@ func TestChangeTree(t *testing.T) {
 			}
 			events, err := s.Events(ctx, "lb1", 1)
 			ok(t, err)
-			want := []lb.Event{{ID: events[0].ID, At: events[0].At, LoadBalancerID: "lb1", ObjectID: "lb1-m3", Actor: "ann", Action: "member created"}}
+			want := []lb.Event{{ID: events[0].ID, At: events[0].At, LoadBalancerID: "lb1", ProjectID: "p1", ObjectKind: "member", ObjectID: "lb1-m3", Actor: "ann", Action: "member created"}}
 			if d := cmp.Diff(want, events); d != "" {
 				t.Fatal(d)
 			}

@@ -46,7 +46,8 @@ func (s *Store) CreateTree(ctx context.Context, tree lb.Tree, cluster lb.Cluster
 		return tx.finish(ctx, lb.Outcome{
 			Wakes: []lb.Wake{{Kind: lb.WorkACM, Key: l.ID}, {Kind: lb.WorkWorker, Key: l.ID}},
 			Events: []lb.Event{{
-				LoadBalancerID: l.ID, ObjectID: l.ID, Actor: "project " + l.ProjectID, Action: "load balancer created",
+				LoadBalancerID: l.ID, ObjectKind: "load balancer", ObjectID: l.ID, Actor: "project " + l.ProjectID, Action: "load balancer created",
+				Reason: contents(tree),
 			}},
 		})
 	})
