@@ -174,6 +174,10 @@ CREATE TABLE event (
 
 CREATE INDEX event_load_balancer ON event USING btree (load_balancer_id, id);
 
+CREATE INDEX event_object ON event USING btree (object_id, id);
+
+CREATE INDEX event_project ON event USING btree (project_id, id);
+
 CREATE TABLE flavor (
     id text NOT NULL,
     name text NOT NULL,
@@ -210,9 +214,6 @@ CREATE TABLE floating_ip (
 );
 
 CREATE UNIQUE INDEX floating_ip_port ON floating_ip USING btree (port_id);
-CREATE INDEX event_object ON event USING btree (object_id, id);
-
-CREATE INDEX event_project ON event USING btree (project_id, id);
 
 CREATE TABLE health_monitor (
     id text NOT NULL,

@@ -133,6 +133,10 @@ CREATE TABLE event (
 
 CREATE INDEX event_load_balancer ON event (load_balancer_id, id);
 
+CREATE INDEX event_object ON event (object_id, id);
+
+CREATE INDEX event_project ON event (project_id, id);
+
 CREATE TABLE flavor (
     id TEXT PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -162,9 +166,6 @@ CREATE TABLE floating_ip (
 );
 
 CREATE UNIQUE INDEX floating_ip_port ON floating_ip (port_id);
-CREATE INDEX event_object ON event (object_id, id);
-
-CREATE INDEX event_project ON event (project_id, id);
 
 CREATE TABLE health_monitor (
     id TEXT PRIMARY KEY,
