@@ -120,7 +120,8 @@ func TestE22EveryChangeLeavesAnEvent(t *testing.T) {
 			"action": "member updated", "actor": "user-of-p", "actor_project_id": "p", "actor_roles": []any{"member", "reader"},
 			"address": "192.0.2.1", "operation": "update-member", "request_id": changed.header.Get("X-Openstack-Request-Id"), "outcome": 200.0, "reason": nil,
 			"changes": []any{
-				map[string]any{"field": "name", "from": "", "to": "new"}, map[string]any{"field": "weight", "from": 1.0, "to": 0.0},
+				map[string]any{"field": "name", "from": "", "to": "new"},
+				map[string]any{"field": "weight", "from": 1.0, "to": 0.0},
 				map[string]any{"field": "tags"},
 			},
 		}

@@ -41,8 +41,10 @@ func TestE22EventsSayWhoAskedForWhat(t *testing.T) {
 		want := []lb.Event{
 			{Action: "load balancer created", ObjectKind: "load balancer", ObjectID: "lb1", Reason: "with 1 listener, 1 pool, 2 members, 1 health monitor"},
 			{Action: "listener updated", ObjectKind: "listener", ObjectID: "lb1-li", Changes: []lb.Change{
-				{Field: "description", From: "", To: "new"}, {Field: "admin_state_up", From: true, To: false},
-				{Field: "connection_limit", From: -1.0, To: 7.0}, {Field: "allowed_cidrs"},
+				{Field: "description", From: "", To: "new"},
+				{Field: "admin_state_up", From: true, To: false},
+				{Field: "connection_limit", From: -1.0, To: 7.0},
+				{Field: "allowed_cidrs"},
 			}},
 		}
 		for i := range want {
