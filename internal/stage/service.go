@@ -32,6 +32,9 @@ type Service struct {
 	Asked time.Time
 }
 
+// Stage is where it plays.
+func (s *Service) Stage() *Stage { return s.stage }
+
 // Web and Echo are where clients go.
 func (s *Service) Web() string  { return fmt.Sprintf("http://%s/", netip.AddrPortFrom(s.VIP, WebPort)) }
 func (s *Service) Echo() string { return netip.AddrPortFrom(s.VIP, EchoPort).String() } //nolint:revive // documented above

@@ -131,9 +131,11 @@ func serving(t *testing.T, s *stage.Stage, number, clients int) (*stage.Service,
 
 // flows are long connections that run until stopped.
 type flows struct {
-	stop context.CancelFunc
-	ends chan traffic.FlowEnd
-	all  []*traffic.Flow
+	t       *testing.T
+	machine machine
+	stop    context.CancelFunc
+	ends    chan traffic.FlowEnd
+	all     []*traffic.Flow
 }
 
 // open starts one flow from each source.
@@ -141,7 +143,7 @@ func open(t *testing.T, sv *stage.Service, from *stage.Machine, sources []netip.
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	f := &flows{stop: cancel, ends: make(chan traffic.FlowEnd, len(sources))}
+	f := &flows{t: t, machine: watchMachine(sv.Stage()), stop: cancel, ends: make(chan traffic.FlowEnd, len(sources))}
 	for _, source := range sources {
 		flow, err := traffic.OpenFlow(within(t, 20*time.Second), from.Dial, source, sv.Echo(), 20*time.Millisecond)
 		if err != nil {
@@ -161,12 +163,13 @@ func open(t *testing.T, sv *stage.Service, from *stage.Machine, sources []netip.
 	return f
 }
 
-// finish stops the flows and returns how each ended.
+// finish stops the flows and returns how each ended. On a machine that was too busy for them it skips the test.
 func (f *flows) finish() map[netip.Addr]traffic.FlowEnd {
 	f.stop()
 	ends := map[netip.Addr]traffic.FlowEnd{}
 	for end := range f.ends {
 		ends[end.Flow.Source] = end
 	}
+	f.machine.judge(f.t)
 	return ends
 }
