@@ -34,6 +34,8 @@ type Commands struct {
 	Zone          zoneCommands          `cmd:"" name:"availabilityzone" aliases:"zone" help:"Availability zones: where load balancers are."`
 	ZoneProfile   zoneProfileCommands   `cmd:"" name:"availabilityzoneprofile" aliases:"zoneprofile" help:"What availability zones mean (operator)."`
 	Provider      providerCommands      `cmd:"" help:"Providers of load balancers."`
+	L7Policy      l7PolicyCommands      `cmd:"" name:"l7policy" help:"L7 policies of listeners."`
+	L7Rule        l7RuleCommands        `cmd:"" name:"l7rule" help:"Rules of L7 policies."`
 	Cluster       clusterCommands       `cmd:"" help:"Clusters of amphorae (operator)."`
 	Amphora       amphoraCommands       `cmd:"" help:"Amphorae (operator)."`
 	Distributor   distributorCommands   `cmd:"" help:"Distributors (operator)."`
