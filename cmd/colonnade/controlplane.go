@@ -138,7 +138,8 @@ func (p *controlPlane) declareNetworks(ctx context.Context) error {
 			project = identity.DefaultProject
 		}
 		_, err := operator.CreateNetwork(ctx, network.Network{
-			Name: n.Name, ProjectID: project, Subnets: []network.Subnet{{Name: n.Name, CIDR: n.CIDR, GatewayIP: n.Gateway}},
+			Name: n.Name, ProjectID: project, External: n.External, Shared: n.Shared,
+			Subnets: []network.Subnet{{Name: n.Name, CIDR: n.CIDR, GatewayIP: n.Gateway, AmphoraPool: n.AmphoraPool}},
 		})
 		if err != nil {
 			return fmt.Errorf("make network %q of the configuration: %w", n.Name, err)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"colonnade/internal/api"
+	"colonnade/internal/api/neutron"
 	"colonnade/internal/cluster"
 	"colonnade/internal/health"
 	"colonnade/internal/housekeeping"
@@ -48,15 +49,17 @@ func roleAPI(ctx context.Context, p *controlPlane) ([]runner, error) {
 	c := p.conf.Cluster
 	operator, _ := p.network.(api.NetworkOperator) // nil: networks are not ours to make
 	ports, _ := p.network.(api.PortOperator)
+	networks, _ := p.network.(neutron.Networks)
 	deps := api.Deps{
-		Store: p.store, Networks: p.network, Operator: operator, Ports: ports, Provider: provider(p.conf), Log: p.log, Observe: p.metrics.API(),
+		Neutron: networks,
+		Store:   p.store, Networks: p.network, Operator: operator, Ports: ports, Provider: provider(p.conf), Log: p.log, Observe: p.metrics.API(),
 		Settings: api.Settings{
 			Shape: lb.Shape{
 				DesiredSize: c.DesiredSize, MinSize: c.MinSize, StandbySize: c.StandbySize,
 				Type: c.Type, Affinity: lb.AffinitySourceIP, Sharing: lb.SharingProject,
 			}.In(lb.Topology(c.Topology)),
 			Cooldown:           time.Duration(c.Cooldown),
-			AcceptWhilePending: p.conf.API.AcceptWhilePending, Rules: p.conf.Rules.Domain(),
+			AcceptWhilePending: p.conf.API.AcceptWhilePending, Rules: p.conf.Rules.Domain(), TenantRanges: p.conf.Network.TenantRanges(),
 		},
 	}
 	deps.Edge = api.Edge{BaseURI: p.conf.API.BaseURI, TrustedProxies: p.conf.API.Proxies(), PageLimit: p.conf.API.PaginationMaxLimit}

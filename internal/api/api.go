@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -20,6 +21,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
+	"colonnade/internal/api/neutron"
 	"colonnade/internal/identity"
 	v3 "colonnade/internal/identity/v3"
 	"colonnade/internal/lb"
@@ -32,6 +34,8 @@ type Settings struct {
 	Cooldown time.Duration // between elective changes
 	// AcceptWhilePending lets changes of a load balancer in PENDING_* coalesce instead of answering 409.
 	AcceptWhilePending bool
+	// TenantRanges are where subnets may lie that projects make for themselves.
+	TenantRanges []netip.Prefix
 	// Rules are the operator's part in what requests may ask for.
 	Rules lb.Rules
 }
@@ -52,6 +56,8 @@ type Deps struct {
 	Operator NetworkOperator
 	// Ports is nil where machines are put on networks by others; its calls answer 501 then.
 	Ports PortOperator
+	// Neutron is nil where networks are made elsewhere; the Network API answers 501 then.
+	Neutron neutron.Networks
 	// Provider says what the deployment's amphorae can do.
 	Provider Provider
 	Identity identity.Authenticator
@@ -93,6 +99,7 @@ func New(deps Deps) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.serveNeutron(mux)
 	mux.HandleFunc("GET /{$}", s.versions)
 	mux.HandleFunc("GET /v2.0", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, "v2") })
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {

@@ -80,7 +80,11 @@ func shapeA(status int, text string) wire.Fault {
 
 // fail answers a request with err and logs what the answer does not say.
 func fail(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
-	a := answerFor(err)
+	answerFor(err).send(w, r, log, err)
+}
+
+// send answers a request, and logs err where the answer does not say it.
+func (a answer) send(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
 	if a.hidden {
 		log.ErrorContext(r.Context(), "request failed",
 			"method", r.Method, "path", r.URL.Path, "error", err)

@@ -116,7 +116,7 @@ func logged(next http.Handler, log *slog.Logger, observe Observe) http.Handler {
 }
 
 // open are the paths that anybody may read. Where no health is shown, nobody has to say who they are to learn that.
-var open = map[string]bool{"/": true, "/openapi.json": true, "/healthcheck": true}
+var open = map[string]bool{"/": true, "/openapi.json": true, networkPath: true, "/healthcheck": true}
 
 // bounded looks at the size of a request.
 func bounded(w http.ResponseWriter, r *http.Request) error {
@@ -243,6 +243,9 @@ func canonicalPath(path string) string {
 		return "/v2.0"
 	}
 	rest := parts[2:]
+	if ofNetworks(rest[0]) {
+		return networkPath + "/v2.0/" + strings.Join(rest, "/")
+	}
 	switch rest[0] {
 	case "lbaas", "octavia", "colonnade":
 	default:

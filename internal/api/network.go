@@ -12,11 +12,11 @@ import (
 )
 
 func networkView(n network.Network) wire.Network {
-	v := wire.Network{ID: n.ID, Name: n.Name, ProjectID: n.ProjectID, MTU: n.MTU, CreatedAt: stamp(n.CreatedAt), Subnets: []wire.Subnet{}}
+	v := wire.Network{ID: n.ID, Name: n.Name, ProjectID: n.ProjectID, MTU: n.MTU, External: n.External, Shared: n.Shared, CreatedAt: stamp(n.CreatedAt), Subnets: []wire.Subnet{}}
 	for _, s := range n.Subnets {
 		v.Subnets = append(v.Subnets, wire.Subnet{
 			ID: s.ID, Name: s.Name, CIDR: s.CIDR, GatewayIP: s.GatewayIP,
-			AllocationStart: s.AllocationStart, AllocationEnd: s.AllocationEnd,
+			AllocationStart: s.AllocationStart, AllocationEnd: s.AllocationEnd, AmphoraAddressPool: list(s.AmphoraPool),
 		})
 	}
 	return v
@@ -66,12 +66,19 @@ func (s *server) createNetwork(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	gateway := in.GatewayIP.Or("")
+	if in.NoGateway.Or(false) {
+		if gateway != "" {
+			return nil, lb.InvalidField("gateway_ip", gateway, "Value should not be given with no_gateway")
+		}
+		gateway = network.NoGateway
+	}
 	id := uuid.NewString()
 	n, err := op.CreateNetwork(ctx, network.Network{
-		ID: id, Name: in.Name.V, ProjectID: project, MTU: in.MTU.Or(0),
+		ID: id, Name: in.Name.V, ProjectID: project, MTU: in.MTU.Or(0), External: in.External.Or(false), Shared: in.Shared.Or(false),
 		Subnets: []network.Subnet{{
-			ID: uuid.NewString(), NetworkID: id, Name: in.Name.V, CIDR: in.CIDR.V, GatewayIP: in.GatewayIP.Or(""),
-			AllocationStart: in.AllocationStart.Or(""), AllocationEnd: in.AllocationEnd.Or(""),
+			ID: uuid.NewString(), NetworkID: id, Name: in.Name.V, CIDR: in.CIDR.V, GatewayIP: gateway,
+			AllocationStart: in.AllocationStart.Or(""), AllocationEnd: in.AllocationEnd.Or(""), AmphoraPool: in.AmphoraAddressPool.Or(nil),
 		}},
 	})
 	if err != nil {

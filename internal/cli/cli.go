@@ -41,6 +41,7 @@ type Commands struct {
 	Distributor   distributorCommands   `cmd:"" help:"Distributors (operator)."`
 	Network       networkCommands       `cmd:"" help:"Networks (operator)."`
 	Port          portCommands          `cmd:"" help:"Ports of tenants' machines (operator)."`
+	FloatingIP    floatingIPCommands    `cmd:"" name:"floating-ip" help:"Floating IPs: addresses outside that stand for ports."`
 }
 
 // Exit codes of the command line; 2 and above 64 are kong's own.

@@ -122,6 +122,7 @@ type loadBalancerCreate struct {
 	Provider    *string  `help:"Provider."`
 	Enable      *bool    `negatable:"" help:"Administrative state."`
 	Tag         []string `help:"Tag; may be repeated."`
+	AmphoraPool []string `placeholder:"RANGE" help:"Range that amphorae's own addresses come from, as 198.18.10.192/27 or 198.18.10.200-198.18.10.220; may be repeated."`
 }
 
 func (n *loadBalancerCreate) Run(ctx context.Context, c *Connection) error {
@@ -162,6 +163,9 @@ func (n *loadBalancerCreate) Run(ctx context.Context, c *Connection) error {
 		override(&in.AdminStateUp, n.Enable)
 		if n.Tag != nil {
 			in.Tags = wire.Some(n.Tag)
+		}
+		if n.AmphoraPool != nil {
+			in.AmphoraAddressPool = wire.Some(n.AmphoraPool)
 		}
 		made, err := api.LoadBalancers().Create(ctx, in)
 		if err != nil {

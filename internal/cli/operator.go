@@ -197,6 +197,11 @@ type networkCreate struct {
 	Start   *string `name:"allocation-start" help:"First address given out."`
 	End     *string `name:"allocation-end" help:"Last address given out."`
 	MTU     *int    `name:"mtu" help:"MTU."`
+
+	External    bool     `help:"Its addresses are for floating IPs."`
+	Shared      bool     `help:"All projects may use it."`
+	NoGateway   bool     `help:"Without a gateway: of an external network, addresses of an uplink's own segment."`
+	AmphoraPool []string `placeholder:"RANGE" help:"Range that amphorae's own addresses come from, as 198.18.10.192/27 or 198.18.10.200-198.18.10.220; may be repeated."`
 }
 
 func (n *networkCreate) Run(ctx context.Context, c *Connection) error {
@@ -204,6 +209,7 @@ func (n *networkCreate) Run(ctx context.Context, c *Connection) error {
 		made, err := api.Networks().Create(ctx, wire.NetworkCreate{
 			Name: wire.Some(n.Name), CIDR: wire.Some(n.CIDR), GatewayIP: opt(n.Gateway),
 			AllocationStart: opt(n.Start), AllocationEnd: opt(n.End), MTU: opt(n.MTU),
+			External: wire.Some(n.External), Shared: wire.Some(n.Shared), NoGateway: wire.Some(n.NoGateway), AmphoraAddressPool: words(n.AmphoraPool),
 		})
 		if err != nil {
 			return err

@@ -113,7 +113,7 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 	return nil
 }
 
-// errorOf finds the text in any of the three shapes of an error.
+// errorOf finds the text in any of the four shapes of an error.
 func errorOf(resp *http.Response, body []byte) error {
 	var shapes struct {
 		wire.Fault
@@ -121,10 +121,13 @@ func errorOf(resp *http.Response, body []byte) error {
 		Error       struct {
 			Message string `json:"message"`
 		} `json:"error"`
+		NeutronError struct {
+			Message string `json:"message"`
+		} `json:"NeutronError"`
 	}
 	e := &Error{Status: resp.StatusCode, RequestID: resp.Header.Get("X-Openstack-Request-Id")}
 	if json.Unmarshal(body, &shapes) == nil {
-		for _, text := range []string{shapes.FaultString, shapes.Description, shapes.Error.Message} {
+		for _, text := range []string{shapes.FaultString, shapes.Description, shapes.Error.Message, shapes.NeutronError.Message} {
 			if e.Text == "" {
 				e.Text = text
 			}

@@ -93,6 +93,11 @@ func (c Config) Check() error {
 		}
 	}
 	names := map[string]bool{}
+	for _, s := range c.Network.TenantCIDRs {
+		if p, err := netip.ParsePrefix(s); err != nil || p != p.Masked() {
+			wrong("network.tenant_cidrs: %q: want a network, like 198.18.0.0/16", s)
+		}
+	}
 	for _, n := range c.Network.Networks {
 		if n.Name == "" || names[n.Name] {
 			wrong("network.networks: name %q is missing or given twice", n.Name)

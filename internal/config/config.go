@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/netip"
 	"net/url"
 	"os"
 	"regexp"
@@ -75,6 +76,19 @@ type Network struct {
 	ManagementCIDR string   `toml:"management_cidr"` // agents' addresses; never on the host
 	HostLinkCIDR   string   `toml:"host_link_cidr"`  // the one routed link between host and gateway
 	Networks       []Subnet `toml:"networks"`        // made at start when missing
+	// TenantCIDRs are where subnets may lie that projects make for themselves. All networks share one gateway, so these must
+	// not be addresses of clients.
+	TenantCIDRs []string `toml:"tenant_cidrs"`
+}
+
+// TenantRanges are TenantCIDRs, which have been checked.
+func (n Network) TenantRanges() (all []netip.Prefix) {
+	for _, s := range n.TenantCIDRs {
+		if p, err := netip.ParsePrefix(s); err == nil {
+			all = append(all, p)
+		}
+	}
+	return all
 }
 
 // Noop is the name of the network driver and of the compute driver that do nothing.
@@ -89,6 +103,11 @@ type Subnet struct {
 	CIDR    string `toml:"cidr"`
 	Gateway string `toml:"gateway"` // "" takes the first address
 	Project string `toml:"project"`
+	// External networks have the addresses of floating IPs; shared ones are for all projects.
+	External bool `toml:"external"`
+	Shared   bool `toml:"shared"`
+	// AmphoraPool are ranges that amphorae's own addresses come from.
+	AmphoraPool []string `toml:"amphora_address_pool"`
 }
 
 // Compute chooses and configures the compute driver.
@@ -156,8 +175,10 @@ func Default() Config {
 			CertificateValidity: Duration(30 * 24 * time.Hour),
 			SecondChance:        true, DefaultConnectionLimit: 2000,
 		},
-		Quotas:  Quotas{-1, -1, -1, -1, -1, -1, -1},
-		Network: Network{Driver: "bridge", ManagementCIDR: "198.19.0.0/18", HostLinkCIDR: "198.19.255.252/30"},
+		Quotas: Quotas{-1, -1, -1, -1, -1, -1, -1},
+		Network: Network{Driver: "bridge", ManagementCIDR: "198.19.0.0/18", HostLinkCIDR: "198.19.255.252/30", TenantCIDRs: []string{
+			"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "198.18.0.0/15",
+		}},
 		Compute: Compute{Driver: "netns"},
 		Health:  Health{HeartbeatPorts: []int{9444}},
 		Housekeeping: Housekeeping{

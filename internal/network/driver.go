@@ -41,6 +41,9 @@ type Subnet struct {
 	AmphoraPool []string `bun:"amphora_pool,type:text" json:"amphora_pool"`
 }
 
+// NoGateway as Subnet.GatewayIP asks a driver that makes networks for a subnet without gateway; "" takes the first address.
+const NoGateway = "none"
+
 // Purpose says what a port is for; the driver secures ports by it (what networks let through).
 type Purpose string
 

@@ -95,6 +95,8 @@ type Network struct {
 	Name      string   `json:"name"`
 	ProjectID string   `json:"project_id"`
 	MTU       int      `json:"mtu"`
+	External  bool     `json:"external"`
+	Shared    bool     `json:"shared"`
 	CreatedAt *string  `json:"created_at"`
 	Subnets   []Subnet `json:"subnets"`
 }
@@ -107,6 +109,8 @@ type Subnet struct {
 	GatewayIP       string `json:"gateway_ip"`
 	AllocationStart string `json:"allocation_start"`
 	AllocationEnd   string `json:"allocation_end"`
+	// AmphoraAddressPool are the ranges that amphorae's own addresses come from; none: from everybody's.
+	AmphoraAddressPool []string `json:"amphora_address_pool"`
 }
 
 // Link leads to another page of a list.

@@ -209,4 +209,10 @@ type NetworkCreate struct {
 	AllocationEnd   Opt[string] `json:"allocation_end,omitzero" format:"ip"`
 	MTU             Opt[int]    `json:"mtu,omitzero" minimum:"1280" maximum:"65535"`
 	ProjectID       Opt[string] `json:"project_id,omitzero" maxLength:"36"`
+	// External networks have the addresses of floating IPs, shared ones are for all projects. Without a gateway an external
+	// one has addresses of an uplink's own segment.
+	External           Opt[bool]     `json:"external,omitzero"`
+	Shared             Opt[bool]     `json:"shared,omitzero"`
+	NoGateway          Opt[bool]     `json:"no_gateway,omitzero"`
+	AmphoraAddressPool Opt[[]string] `json:"amphora_address_pool,omitzero" itemsMaxLength:"64"`
 }

@@ -9,9 +9,6 @@ import (
 	"colonnade/internal/network"
 )
 
-// NoGateway as Subnet.GatewayIP asks for a subnet without gateway; "" takes the first address.
-const NoGateway = "none"
-
 // completeSubnet checks a requested subnet and fills in what it leaves open: gateway and allocation pool.
 func completeSubnet(s network.Subnet) (network.Subnet, error) {
 	invalid := func(format string, args ...any) (network.Subnet, error) {
@@ -33,7 +30,7 @@ func completeSubnet(s network.Subnet) (network.Subnet, error) {
 	first, last := cidr.Addr().Next(), network.LastOf(cidr).Prev()
 
 	switch s.GatewayIP {
-	case NoGateway:
+	case network.NoGateway:
 		s.GatewayIP = ""
 	case "":
 		s.GatewayIP = first.String()

@@ -412,7 +412,7 @@ func TestNetworks(t *testing.T) {
 	})
 	t.Run("a pool and a network without gateway", func(t *testing.T) {
 		m, err := l.CreateNetwork(ctx, network.Network{MTU: 1400, Subnets: []network.Subnet{{
-			CIDR: "198.18.3.0/29", GatewayIP: bridge.NoGateway,
+			CIDR: "198.18.3.0/29", GatewayIP: network.NoGateway,
 			AllocationStart: "198.18.3.3", AllocationEnd: "198.18.3.4",
 		}}})
 		must(t, err)

@@ -226,7 +226,7 @@ func (d *Driver) DeletePort(ctx context.Context, id string) error {
 }
 
 // CreateNetwork checks, writes and realizes a network with its subnets. Empty ids are filled in; a subnet's GatewayIP ""
-// is its first address, NoGateway none; an empty pool is all that is left.
+// is its first address, network.NoGateway none; an empty pool is all that is left.
 func (d *Driver) CreateNetwork(ctx context.Context, n network.Network) (network.Network, error) {
 	if n.ID == "" {
 		n.ID = uuid.NewString()

@@ -203,7 +203,7 @@ func TestFloatingIPTraffic(t *testing.T) {
 func TestFloatingIPsOfAnUplinksOwnSegment(t *testing.T) {
 	l := newLab(t)
 	client := l.outside(t, "203.0.113.9/24", "203.0.113.1/24", "")
-	n, public := l.network(t, "198.18.1.0/24"), l.external(t, "203.0.113.0/24", bridge.NoGateway)
+	n, public := l.network(t, "198.18.1.0/24"), l.external(t, "203.0.113.0/24", network.NoGateway)
 	p := l.port(t, n, network.PurposeTenant)
 	tell(t, l.machine(t, p), p.Address+":80")
 	f, err := l.EnsureFloatingIP(ctxFor(t), network.FloatingIPSpec{ID: uuid.NewString(), NetworkID: public.ID, Address: "203.0.113.50", PortID: p.ID})
@@ -222,7 +222,7 @@ func TestFloatingIPsOfAnUplinksOwnSegment(t *testing.T) {
 func TestFloatingIPRefused(t *testing.T) {
 	l := newLab(t)
 	n, public := l.network(t, "198.18.1.0/24"), l.external(t, "203.0.113.0/24", "")
-	dark, err := l.CreateNetwork(ctxFor(t), network.Network{Subnets: []network.Subnet{{CIDR: "198.18.2.0/24", GatewayIP: bridge.NoGateway}}})
+	dark, err := l.CreateNetwork(ctxFor(t), network.Network{Subnets: []network.Subnet{{CIDR: "198.18.2.0/24", GatewayIP: network.NoGateway}}})
 	must(t, err)
 	for name, spec := range map[string]network.FloatingIPSpec{
 		"of a network that is not external": {NetworkID: n.ID},

@@ -1,0 +1,64 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+
+	"colonnade/internal/api/neutron"
+	"colonnade/internal/api/wire"
+	"colonnade/internal/lb"
+)
+
+// networkPath is where the Network v2.0 subset is served, beside version 2 of the Load Balancer API.
+const networkPath = "/network"
+
+// networkCollections are those that are found at /v2.0/… too: no load-balancer resource has their names.
+var networkCollections = []string{"networks", "subnets", "ports", "floatingips", "security-groups", "security-group-rules", "routers", "extensions"}
+
+// neutronAPI is the handlers of the Network v2.0 subset.
+func (s *server) neutronAPI() *neutron.API {
+	return &neutron.API{Deps: neutron.Deps{
+		Networks: s.Neutron, Who: principal, Decode: decodeBody, TenantRanges: s.Settings.TenantRanges,
+		Project: func(ctx context.Context, given ...string) (string, error) {
+			return projectOf(ctx, wire.Some(cmp.Or(given...)), wire.Opt[string]{})
+		},
+	}}
+}
+
+// serveNeutron puts the Network v2.0 subset on the mux.
+func (s *server) serveNeutron(mux *http.ServeMux) {
+	mux.HandleFunc("GET "+networkPath, func(w http.ResponseWriter, r *http.Request) {
+		reply(w, http.StatusOK, neutron.Versions(base(r.Context())+networkPath))
+	})
+	for _, route := range s.neutronAPI().Routes() {
+		mux.HandleFunc(route.Method+" "+networkPath+route.Path, func(w http.ResponseWriter, r *http.Request) {
+			c, err := readCall(r)
+			var body []byte
+			if err == nil {
+				body, err = answered(r.Context(), c, func(ctx context.Context, c *call) (any, error) {
+					return route.Serve(ctx, neutron.Request{ID: c.id(), Query: c.query, Body: c.body, URL: asked(ctx)})
+				})
+			}
+			if err != nil {
+				s.failNeutron(w, r, err)
+				return
+			}
+			write(w, route.Status, body)
+		})
+	}
+}
+
+// failNeutron answers with an error in Neutron's shape, where it is one of the handlers' own.
+func (s *server) failNeutron(w http.ResponseWriter, r *http.Request, err error) {
+	a := answerFor(err)
+	if fault := (*lb.Fault)(nil); errors.As(err, &fault) || a.hidden {
+		a.body = neutron.BodyOf(err)
+	}
+	a.send(w, r, s.Log, err)
+}
+
+// ofNetworks reports whether a path below /v2.0 is the Network API's.
+func ofNetworks(collection string) bool { return slices.Contains(networkCollections, collection) }
