@@ -15,6 +15,7 @@ import base64
 import collections
 import datetime
 import http.client
+import http.server
 import json
 import os
 import re
@@ -23,6 +24,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import types
@@ -48,10 +50,56 @@ MODULES = ['load_balancer', 'listener', 'pool', 'member', 'health_monitor', 'l7p
 
 # ---- the server
 
+def toml(value):
+    if isinstance(value, dict):
+        return '{%s}' % ', '.join('%s = %s' % (k, toml(v)) for k, v in value.items())
+    if isinstance(value, list):
+        return '[%s]' % ', '.join(map(toml, value))
+    return json.dumps(value)
+
+
+class Keystone(http.server.BaseHTTPRequestHandler):
+    """Says what is written in the tokens themselves."""
+
+    protocol_version = 'HTTP/1.1'
+
+    def answer(self, status, who):
+        token = {'token': {
+            'methods': ['password'], 'issued_at': '2020-01-01T00:00:00.000000Z', 'expires_at': '2099-01-01T00:00:00.000000Z',
+            'user': {'id': 'tester', 'name': 'tester', 'domain': {'id': 'default', 'name': 'Default'}},
+            'roles': [{'id': r, 'name': r} for r in who['roles']],
+        }}
+        if who['project_id']:
+            token['token']['project'] = {'id': who['project_id'], 'name': who['project_id'], 'domain': {'id': 'default', 'name': 'Default'}}
+        body = json.dumps(token).encode()
+        self.send_response(status)
+        self.send_header('Content-Type', 'application/json')
+        self.send_header('Content-Length', str(len(body)))
+        self.send_header('X-Subject-Token', 'of the service')
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get('Content-Length') or 0))
+        self.answer(201, {'project_id': 'service', 'roles': ['service', 'admin']})
+
+    def do_GET(self):
+        self.answer(200, json.loads(base64.urlsafe_b64decode(self.headers['X-Subject-Token'])))
+
+    def log_message(self, *_args):
+        pass
+
+
 class Server:
     """A server over one state directory, with the settings that are wanted."""
 
-    fixed = {'network': {'driver': 'noop'}, 'compute': {'driver': 'noop'}, 'noop': {'stay_pending': True}}
+    fixed = {
+        'network': {'driver': 'noop'}, 'compute': {'driver': 'noop'}, 'noop': {'stay_pending': True},
+        'rules': {'providers': [{'name': n, 'description': d} for n, d in (  # as Octavia's tests set them; the first is the default
+            ('noop_driver', 'NoOp driver.'), ('noop_driver-alt', 'NoOp driver alt alisas.'), ('amphora', 'Amp driver.'), ('octavia', 'Octavia driver.'))]},
+        'identity': {'driver': 'keystone'},
+        'identity.keystone': {'auth_url': '', 'password': 'secret'},
+    }
 
     def __init__(self, program):
         self.program, self.dir, self.process, self.settings = program, tempfile.mkdtemp(prefix='colonnade-functional-'), None, None
@@ -67,7 +115,7 @@ class Server:
             for section in {**self.fixed, **settings}:
                 f.write('[%s]\n' % section)
                 for key, value in {**self.fixed.get(section, {}), **settings.get(section, {})}.items():
-                    f.write('%s = %s\n' % (key, json.dumps(value)))
+                    f.write('%s = %s\n' % (key, toml(value)))
         with open(os.path.join(self.dir, 'log'), 'ab') as log:
             begin = log.tell()
             self.process = subprocess.Popen([self.program, 'up', '--config', os.path.join(self.dir, 'colonnade.toml'), '--state-dir', self.state,
@@ -84,8 +132,6 @@ class Server:
                 raise SystemExit('the server does not start: ' + said)
             time.sleep(0.02)
         self.address = (listens[1], int(listens[2]))
-        with open(os.path.join(self.state, 'api-token')) as f:
-            self.token = f.read().strip()
 
     def stop(self):
         global connection
@@ -150,6 +196,9 @@ def settings():
 
 
 connection = None
+keystone = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Keystone)
+threading.Thread(target=keystone.serve_forever, daemon=True).start()
+Server.fixed['identity.keystone']['auth_url'] = 'http://127.0.0.1:%d/v3' % keystone.server_port
 server = Server(sys.argv[1])
 server.want({})
 atexit.register(server.remove)
@@ -178,7 +227,6 @@ def send(method, path, body, headers):
 
 def token(environ):
     """Says who asks, in a form that the suite's Keystone understands. Octavia's tests say it by replacing parts of the context."""
-    return server.token  # until there is Keystone
     if cfg.CONF.api_settings.auth_strategy == constants.NOAUTH:
         who = {'project_id': environ.get('HTTP_X_PROJECT_ID', ''), 'roles': ['admin']}
     else:
