@@ -107,3 +107,6 @@ func (HAProxy) FlavorCapabilities() []lb.Capability {
 func (HAProxy) ZoneCapabilities() []lb.Capability {
 	return slices.DeleteFunc(lb.ZoneCapabilities(), func(c lb.Capability) bool { return c.Name != "valid_vip_networks" })
 }
+
+// TakesAnyOption is false: what is accepted is done.
+func (HAProxy) TakesAnyOption() bool { return false }

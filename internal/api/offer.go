@@ -66,7 +66,11 @@ func showProfile[V any](ctx context.Context, s *server, c *call, kind lb.OfferKi
 	if err := mayOperate(ctx); err != nil {
 		return nil, err
 	}
-	p, err := byID(ctx, s.profiles(kind), kind.Title()+" Profile", c.id())
+	title := kind.Title() + " Profile"
+	if c.id() == uuid.Nil.String() {
+		title = kind.ProfileTitle()
+	}
+	p, err := byID(ctx, s.profiles(kind), title, c.id())
 	if err != nil {
 		return nil, err
 	}
@@ -111,10 +115,10 @@ func (s *server) checkProfile(kind lb.OfferKind, p lb.OfferProfile) error {
 		return err
 	}
 	if kind == lb.OfferZone {
-		_, err := lb.ParseZoneOptions(p.Data, s.Provider.ZoneCapabilities())
+		_, err := lb.ParseZoneOptions(p.Data, s.zoneOptions())
 		return err
 	}
-	_, err := lb.ParseFlavorOptions(p.Data, s.Provider.FlavorCapabilities())
+	_, err := lb.ParseFlavorOptions(p.Data, s.flavorOptions())
 	return err
 }
 
@@ -142,12 +146,12 @@ func (s *server) choose(ctx context.Context, l *lb.LoadBalancer, in wire.LoadBal
 	var p lb.OfferProfile
 	if l.FlavorID = in.FlavorID.Or(""); l.FlavorID != "" {
 		if p, err = s.choice(ctx, lb.OfferFlavor, l.FlavorID, &l.Provider); err == nil {
-			flavor, err = lb.ParseFlavorOptions(p.Data, s.Provider.FlavorCapabilities())
+			flavor, err = lb.ParseFlavorOptions(p.Data, s.flavorOptions())
 		}
 	}
 	if l.AvailabilityZone = in.AvailabilityZone.Or(""); err == nil && l.AvailabilityZone != "" {
 		if p, err = s.choice(ctx, lb.OfferZone, l.AvailabilityZone, &l.Provider); err == nil {
-			zone, err = lb.ParseZoneOptions(p.Data, s.Provider.ZoneCapabilities())
+			zone, err = lb.ParseZoneOptions(p.Data, s.zoneOptions())
 		}
 	}
 	if l.Provider == "" {
@@ -163,4 +167,20 @@ func checkZone(zone lb.ZoneOptions, networkID string) error {
 		return nil
 	}
 	return lb.Invalidf("Network %s is none of those that the availability zone allows for VIPs.", networkID)
+}
+
+// flavorOptions are those that a profile may have; nil is any.
+func (s *server) flavorOptions() []lb.Capability {
+	if s.Provider.TakesAnyOption() {
+		return nil
+	}
+	return s.Provider.FlavorCapabilities()
+}
+
+// zoneOptions are those that a profile may have; nil is any.
+func (s *server) zoneOptions() []lb.Capability {
+	if s.Provider.TakesAnyOption() {
+		return nil
+	}
+	return s.Provider.ZoneCapabilities()
 }

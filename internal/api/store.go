@@ -71,6 +71,8 @@ type Provider interface {
 	// FlavorCapabilities and ZoneCapabilities are the options that profiles of flavors and of availability zones may have.
 	FlavorCapabilities() []lb.Capability
 	ZoneCapabilities() []lb.Capability
+	// TakesAnyOption reports whether profiles may have other options too, which mean nothing.
+	TakesAnyOption() bool
 }
 
 // Networks is what the API needs of the network driver for VIPs and members.

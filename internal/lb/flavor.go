@@ -118,7 +118,7 @@ func parseOptions(field, data string, offered []Capability, into any) error {
 		return InvalidField(field, data, "Value should be one JSON object")
 	}
 	for _, name := range slices.Sorted(maps.Keys(names)) {
-		if !slices.ContainsFunc(offered, func(c Capability) bool { return c.Name == name }) {
+		if offered != nil && !slices.ContainsFunc(offered, func(c Capability) bool { return c.Name == name }) {
 			return Unsupported("%s is none of the options in %s", name, field)
 		}
 		if bytes.Equal(names[name], []byte("null")) {

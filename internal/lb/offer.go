@@ -31,6 +31,14 @@ type OfferProfile struct {
 	CreatedAt    time.Time `bun:"created_at"`
 }
 
+// ProfileTitle is the kind's profile as fault texts of changes write it; upstream is not of one mind about capitals.
+func (k OfferKind) ProfileTitle() string {
+	if k == OfferZone {
+		return "Availability Zone Profile"
+	}
+	return "Flavor profile"
+}
+
 // Title is the kind as fault texts write it.
 func (k OfferKind) Title() string {
 	if k == OfferZone {

@@ -58,7 +58,7 @@ func readProfile(ctx context.Context, tx bun.IDB, kind lb.OfferKind, id string, 
 	var row offerProfileRow
 	err := readByID(ctx, tx.NewSelect().Model(&row).ModelTableExpr(profileTable(kind)), id, forUpdate)
 	if errors.Is(err, sql.ErrNoRows) {
-		err = lb.Faultf(lb.KindNotFound, "%s Profile %s not found.", kind.Title(), id)
+		err = lb.Faultf(lb.KindNotFound, "%s %s not found.", kind.ProfileTitle(), id)
 	}
 	return row.OfferProfile, err
 }
@@ -170,7 +170,7 @@ func (s *Store) UpdateOfferProfile(ctx context.Context, kind lb.OfferKind, id st
 func (tx *transaction) profileUnused(ctx context.Context, kind lb.OfferKind, id string) error {
 	used, err := tx.NewSelect().Model((*offerRow)(nil)).ModelTableExpr(offerTable(kind)).Where("o.profile_id = ?", id).Exists(ctx)
 	if err == nil && used {
-		err = lb.Faultf(lb.KindConflict, "%s profile %s is in use and cannot be modified.", kind.Title(), id)
+		err = lb.Faultf(lb.KindConflict, "%s %s is in use and cannot be modified.", kind.ProfileTitle(), id)
 	}
 	return err
 }

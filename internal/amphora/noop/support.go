@@ -13,3 +13,6 @@ func (Provider) FlavorCapabilities() []lb.Capability { return lb.FlavorCapabilit
 
 // ZoneCapabilities are all.
 func (Provider) ZoneCapabilities() []lb.Capability { return lb.ZoneCapabilities() }
+
+// TakesAnyOption is true: the options mean nothing to amphorae that do nothing.
+func (Provider) TakesAnyOption() bool { return true }
