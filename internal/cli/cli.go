@@ -36,6 +36,7 @@ type Commands struct {
 	Provider      providerCommands      `cmd:"" help:"Providers of load balancers."`
 	L7Policy      l7PolicyCommands      `cmd:"" name:"l7policy" help:"L7 policies of listeners."`
 	L7Rule        l7RuleCommands        `cmd:"" name:"l7rule" help:"Rules of L7 policies."`
+	Event         eventCommands         `cmd:"" help:"Who changed what, and what happened by itself."`
 	Cluster       clusterCommands       `cmd:"" help:"Clusters of amphorae (operator)."`
 	Amphora       amphoraCommands       `cmd:"" help:"Amphorae (operator)."`
 	Distributor   distributorCommands   `cmd:"" help:"Distributors (operator)."`

@@ -60,7 +60,10 @@ func (n *loadBalancerShow) Run(ctx context.Context, c *Connection) error {
 		if err != nil {
 			return err
 		}
-		return p.show(l)
+		if err := p.show(l); err != nil {
+			return err
+		}
+		return p.history(ctx, api, id)
 	})
 }
 

@@ -85,10 +85,7 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 		return fmt.Errorf("make request: %w", err)
 	}
 	r.Header.Set("Accept", "application/json")
-	r.Header.Set("X-Auth-Token", c.token)
-	if c.project != "" {
-		r.Header.Set("X-Project-Id", c.project)
-	}
+	c.identify(r)
 	if in != nil {
 		r.Header.Set("Content-Type", "application/json")
 	}
@@ -111,6 +108,14 @@ func (c *Client) do(ctx context.Context, method, path string, query url.Values, 
 		return fmt.Errorf("read the API's answer: %w", err)
 	}
 	return nil
+}
+
+// identify says who asks, and for which project.
+func (c *Client) identify(r *http.Request) {
+	r.Header.Set("X-Auth-Token", c.token)
+	if c.project != "" {
+		r.Header.Set("X-Project-Id", c.project)
+	}
 }
 
 // errorOf finds the text in any of the four shapes of an error.

@@ -70,6 +70,7 @@ func (tx *transaction) projectOf(ctx context.Context, lbID string) (string, erro
 // listedAs are the lists of the kinds of objects. What one may filter by is no secret.
 var listedAs = map[string]resource{
 	"load balancer": loadBalancers, "listener": listeners, "pool": pools, "member": members, "health monitor": healthMonitors,
+	"l7policy": l7policies, "l7rule": l7rules,
 }
 
 // changesOf are the fields of an object that a user changed, under the names that the API has for them.

@@ -74,8 +74,14 @@ func TestQuotaLimitsEachKind(t *testing.T) {
 			"Pool":           func(q *lb.Quota) { q.Pool = new(0) },
 			"Member":         func(q *lb.Quota) { q.Member = new(1) },
 			"Health Monitor": func(q *lb.Quota) { q.HealthMonitor = new(0) },
+			"L7 Policy":      func(q *lb.Quota) { q.L7Policy = new(0) },
+			"L7 Rule":        func(q *lb.Quota) { q.L7Rule = new(1) },
 		} {
 			tree, cluster := newTree(t, "lb1")
+			tree.Listeners[0].L7Policies = []lb.L7Policy{{ID: "policy", ListenerID: "lb1-li", ProjectID: "p1", Action: "REJECT", Position: 1, ProvisioningStatus: lb.PendingCreate, Rules: []lb.L7Rule{
+				{ID: "r1", PolicyID: "policy", ProjectID: "p1", Type: "PATH", CompareType: "EQUAL_TO", Value: "/a", ProvisioningStatus: lb.PendingCreate},
+				{ID: "r2", PolicyID: "policy", ProjectID: "p1", Type: "PATH", CompareType: "EQUAL_TO", Value: "/b", ProvisioningStatus: lb.PendingCreate},
+			}}}
 			limit(t, s, "p1", change)
 			wantFault(t, s.CreateTree(t.Context(), tree, cluster), lb.KindForbidden, metPrefix+kind)
 			if _, err := s.Tree(t.Context(), "lb1"); lb.KindOf(err) != lb.KindNotFound {
