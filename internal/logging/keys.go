@@ -14,7 +14,7 @@ var Keys = map[string]string{
 	"duration_ms":    "",
 	"epoch":          "of a lease",
 	"error":          "what went wrong, where it is handled",
-	"from":           "address of who sent a datagram",
+	"from":           "address of who sent a datagram or a request",
 	"instance_id":    "of an amphora or a distributor, where it may be either",
 	"instances":      "number of amphorae and distributors",
 	"key":            "of work: the id of a load balancer or distributor",

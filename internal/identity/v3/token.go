@@ -2,6 +2,7 @@ package v3
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 
@@ -143,6 +144,10 @@ func (s *server) login(w http.ResponseWriter, r *http.Request) {
 		token, session, err = s.Accounts.Login(r.Context(), l)
 	}
 	if err != nil {
+		// Not the name that was given: people type their password there.
+		if unauthorized(err) || errors.Is(err, identity.ErrTooManyAttempts) {
+			s.Log.WarnContext(r.Context(), "login refused", "from", l.Address, "reason", err.Error())
+		}
 		s.reply(w, r, 0, nil, err)
 		return
 	}
