@@ -83,16 +83,22 @@ func TestLogin(t *testing.T) {
 		at, fails    string // where the API is found
 	}{
 		{
-			"password", client.Credentials{Username: "u", Password: "p", ProjectName: "x", Interface: "publicURL"}, 201, catalog,
+			"password",
+			client.Credentials{Username: "u", Password: "p", ProjectName: "x", Interface: "publicURL"},
+			201, catalog,
 			`{"auth":{"identity":{"methods":["password"],"password":{"user":{"domain":{"id":"default"},"name":"u","password":"p"}}},"scope":{"project":{"domain":{"id":"default"},"name":"x"}}}}`,
 			"/lb/v2.0", "",
 		},
 		{
-			"ids and a region", client.Credentials{UserID: "u", Password: "p", ProjectID: "x", Region: "S"}, 201, catalog,
+			"ids and a region",
+			client.Credentials{UserID: "u", Password: "p", ProjectID: "x", Region: "S"},
+			201, catalog,
 			`{"auth":{"identity":{"methods":["password"],"password":{"user":{"id":"u","password":"p"}}},"scope":{"project":{"id":"x"}}}}`, "/v2.0", "",
 		},
 		{
-			"application credential", client.Credentials{CredentialName: "c", CredentialSecret: "s", Username: "u", UserDomain: client.Domain{Name: "D"}, Interface: "admin"}, 201, catalog,
+			"application credential",
+			client.Credentials{CredentialName: "c", CredentialSecret: "s", Username: "u", UserDomain: client.Domain{Name: "D"}, Interface: "admin"},
+			201, catalog,
 			`{"auth":{"identity":{"application_credential":{"name":"c","secret":"s","user":{"domain":{"name":"D"},"name":"u"}},"methods":["application_credential"]}}}`, "/admin/v2.0", "",
 		},
 		{"refused", client.Credentials{Username: "u"}, 401, `{"error":{"message":"no"}}`, "", "", "no"},
