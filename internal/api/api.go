@@ -77,6 +77,7 @@ type Deps struct {
 type server struct {
 	Deps
 	lists    together
+	known    remembered
 	refusals limiter
 	feed     *feed
 }
@@ -188,7 +189,7 @@ func (s *server) handle(api huma.API, op huma.Operation, h handler) {
 		switch {
 		case err != nil:
 		case strings.HasPrefix(op.OperationID, "list-"):
-			body, err = s.lists.do(r.Context(), c.kind(), func(ctx context.Context) ([]byte, error) { return answered(ctx, c, h) })
+			body, err = s.lists.do(r.Context(), c.kind(), func(ctx context.Context) ([]byte, error) { return s.list(ctx, c, op.Path, h) })
 		default:
 			body, err = answered(ctx, c, h)
 		}
@@ -217,6 +218,18 @@ func (s *server) handleStream(api huma.API, op huma.Operation, h func(http.Respo
 			fail(w, r, s.Log, err)
 		}
 	})
+}
+
+// list answers a list, of those that show the database alone with what is remembered of it.
+func (s *server) list(ctx context.Context, c *call, path string, h handler) ([]byte, error) {
+	if !strings.HasPrefix(path, lbaas+"/") {
+		return answered(ctx, c, h)
+	}
+	state, err := s.Store.State(ctx) // before it is read, so that an answer never shows less than its state has
+	if err != nil {
+		return nil, err
+	}
+	return s.known.or(c.kind(), state, func() ([]byte, error) { return answered(ctx, c, h) })
 }
 
 // answered is a handler's answer as JSON; nil is an empty body.

@@ -17,6 +17,8 @@ type Store interface {
 	// when change returns an error.
 	ChangeTree(ctx context.Context, lbID, actor string, change func(*lb.Tree) error) (lb.Tree, error)
 	Tree(ctx context.Context, lbID string) (lb.Tree, error)
+	// State names what is committed: nothing is, between two equal ones.
+	State(ctx context.Context) (string, error)
 
 	LoadBalancers(ctx context.Context, q store.Query) ([]store.LoadBalancerItem, error)
 	Listeners(ctx context.Context, q store.Query) ([]store.ListenerItem, error)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	lru "container/list"
 	"context"
 	"fmt"
 	"runtime/debug"
@@ -73,4 +74,58 @@ func (s *shared) answer() {
 		}
 	}()
 	s.body, s.err = s.work(ctx)
+}
+
+const (
+	// rememberedBytes is how much answers that are remembered may have in all, and mostRemembered the largest of them.
+	rememberedBytes = 32 << 20
+	mostRemembered  = 4 << 20
+)
+
+// remembered are the last answers of each kind, with the state of the database that they show. Clients that poll a long
+// list mostly ask for what nobody changed.
+type remembered struct {
+	mu     sync.Mutex
+	byKind map[string]*lru.Element
+	used   lru.List // of *memory, the last used first
+	bytes  int
+}
+
+type memory struct {
+	kind, state string
+	body        []byte // nobody changes it
+}
+
+// or returns the answer of this kind that shows this state, or what work answers.
+func (m *remembered) or(kind, state string, work func() ([]byte, error)) ([]byte, error) {
+	m.mu.Lock()
+	if e := m.byKind[kind]; e != nil && e.Value.(*memory).state == state {
+		m.used.MoveToFront(e)
+		m.mu.Unlock()
+		return e.Value.(*memory).body, nil
+	}
+	m.mu.Unlock()
+	body, err := work()
+	if err != nil || len(body) > mostRemembered {
+		return body, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.byKind == nil {
+		m.byKind = map[string]*lru.Element{}
+	}
+	if e := m.byKind[kind]; e != nil {
+		m.forget(e)
+	}
+	m.byKind[kind] = m.used.PushFront(&memory{kind, state, body})
+	for m.bytes += len(body); m.bytes > rememberedBytes; {
+		m.forget(m.used.Back())
+	}
+	return body, nil
+}
+
+func (m *remembered) forget(e *lru.Element) {
+	old := m.used.Remove(e).(*memory)
+	delete(m.byKind, old.kind)
+	m.bytes -= len(old.body)
 }

@@ -37,6 +37,7 @@ type Store struct {
 	turns    turns
 	listener *listener // nil on SQLite
 	spill    *spill    // nil on PostgreSQL
+	changes  *changes  // the same
 	log      *slog.Logger
 	quota    lb.Quota // of projects without their own; every limit is set
 }
@@ -122,6 +123,12 @@ func (s *Store) openSQLite(ctx context.Context, file string) error {
 	r.SetMaxIdleConns(sqliteReaders)
 	s.reader = bun.NewDB(r, sqlitedialect.New())
 	s.turns.all, s.turns.work = 1, 1
+	c, err := sql.Open("sqlite", name+"&_pragma=query_only(1)")
+	if err != nil {
+		return err
+	}
+	c.SetMaxOpenConns(1)
+	s.changes = &changes{db: c}
 	s.spill, err = startSpill(name, file, s.log)
 	return err
 }
@@ -190,7 +197,7 @@ func (s *Store) Close() error {
 	if s.listener != nil {
 		s.listener.close()
 	}
-	err := s.spill.close()
+	err := errors.Join(s.spill.close(), s.changes.end())
 	if s.reader != nil && s.reader != s.writer {
 		if rerr := s.reader.Close(); rerr != nil {
 			err = rerr
