@@ -20,6 +20,7 @@ import (
 	"colonnade/internal/metrics"
 	"colonnade/internal/network"
 	"colonnade/internal/queue"
+	"colonnade/internal/secret"
 	"colonnade/internal/store"
 	"colonnade/internal/worker"
 )
@@ -36,6 +37,7 @@ type controlPlane struct {
 	compute computeDriver
 	ca      *cert.Authority
 	token   string
+	vault   *secret.Vault
 	metrics *metrics.Metrics
 
 	amphorae     amphoraAgent
@@ -73,6 +75,9 @@ func newControlPlane(ctx context.Context, name string, dir stateDir, conf config
 		err = p.openDrivers(ctx)
 	}
 	if err != nil {
+		return nil, errors.Join(err, p.store.Close())
+	}
+	if err := p.openVault(); err != nil {
 		return nil, errors.Join(err, p.store.Close())
 	}
 	p.queue = queue.New(p.store, log)

@@ -52,7 +52,7 @@ func roleAPI(ctx context.Context, p *controlPlane) ([]runner, error) {
 	networks, _ := p.network.(neutron.Networks)
 	deps := api.Deps{
 		Neutron: networks,
-		Store:   p.store, Networks: p.network, Operator: operator, Ports: ports, Provider: provider(p.conf), Log: p.log, Observe: p.metrics.API(),
+		Store:   p.store, Networks: p.network, Operator: operator, Ports: ports, Provider: provider(p.conf), Certificates: certificates(p), Vault: p.vault, Log: p.log, Observe: p.metrics.API(),
 		Settings: api.Settings{
 			Shape: lb.Shape{
 				DesiredSize: c.DesiredSize, MinSize: c.MinSize, StandbySize: c.StandbySize,
@@ -92,7 +92,7 @@ func roleWorker(_ context.Context, p *controlPlane) ([]runner, error) {
 		Settings: worker.Settings{
 			SecondChance: p.conf.Cluster.SecondChance, DefaultConnectionLimit: p.conf.Cluster.DefaultConnectionLimit,
 		},
-		Now: time.Now, Log: p.log,
+		Secrets: secrets(p), Now: time.Now, Log: p.log,
 	}))}, nil
 }
 

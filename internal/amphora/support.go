@@ -9,10 +9,9 @@ import (
 
 // What HAProxy amphorae run; everything else the API knows is refused before anything of it is written.
 var (
-	supportedListeners = []string{lb.ProtocolHTTP, lb.ProtocolHTTPS, lb.ProtocolTCP}
+	supportedListeners = []string{lb.ProtocolHTTP, lb.ProtocolHTTPS, lb.ProtocolTCP, lb.ProtocolTerminatedHTTPS, lb.ProtocolPrometheus}
 	supportedPools     = []string{lb.ProtocolHTTP, lb.ProtocolHTTPS, lb.ProtocolTCP, lb.ProtocolProxy, lb.ProtocolProxyV2}
-	supportedMonitors  = []string{lb.MonitorHTTP, lb.MonitorHTTPS, lb.MonitorTCP}
-	supportedHeaders   = []string{"X-Forwarded-For", "X-Forwarded-Port", "X-Forwarded-Proto"}
+	supportedMonitors  = []string{lb.MonitorHTTP, lb.MonitorHTTPS, lb.MonitorTCP, lb.MonitorTLSHello}
 )
 
 // maxCheckSeconds is 20 days: HAProxy's timers end at 24.
@@ -52,13 +51,30 @@ func supportsListener(l *lb.Listener) error {
 	if !slices.Contains(supportedListeners, l.Protocol) {
 		return lb.Unsupported("listener protocol %s", l.Protocol)
 	}
-	for name, value := range l.InsertHeaders {
-		if value == "true" && !slices.Contains(supportedHeaders, name) {
-			return lb.Unsupported("insert_headers %s", name)
-		}
-	}
 	if len(l.L7Policies) > 0 && l.Protocol != lb.ProtocolHTTP && l.Protocol != lb.ProtocolTerminatedHTTPS {
 		return lb.Unsupported("L7 policies of a %s listener", l.Protocol)
+	}
+	if l.EndsTLS() {
+		return supportsVersions(l.TLSVersions)
+	}
+	return nil
+}
+
+// supportsVersions takes a range of the versions that OpenSSL still speaks.
+func supportsVersions(versions []string) error {
+	first, last := len(lb.TLSVersions), -1
+	for i, v := range lb.TLSVersions {
+		if slices.Contains(versions, v) {
+			first, last = min(first, i), i
+		}
+	}
+	if last >= 0 && lb.TLSVersions[first] == lb.SSLv3 {
+		return lb.Unsupported("tls_versions %s", lb.SSLv3)
+	}
+	for i := first; i < last; i++ {
+		if !slices.Contains(versions, lb.TLSVersions[i]) {
+			return lb.Unsupported("tls_versions with %s and %s and without %s between them", lb.TLSVersions[first], lb.TLSVersions[last], lb.TLSVersions[i])
+		}
 	}
 	return nil
 }
@@ -68,7 +84,9 @@ func supportsPool(p *lb.Pool) error {
 		return lb.Unsupported("pool protocol %s", p.Protocol)
 	}
 	if p.TLSEnabled {
-		return lb.Unsupported("tls_enabled")
+		if err := supportsVersions(p.TLSVersions); err != nil {
+			return err
+		}
 	}
 	if p.Algorithm == lb.SourceIPPort {
 		return lb.Unsupported("lb_algorithm %s", p.Algorithm)

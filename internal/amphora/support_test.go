@@ -12,6 +12,11 @@ func TestHAProxySupports(t *testing.T) {
 	listener := func(protocol string, headers map[string]string) lb.Tree {
 		return lb.Tree{Listeners: []lb.Listener{{Protocol: protocol, InsertHeaders: headers}}}
 	}
+	tls := func(versions ...string) lb.Tree {
+		l := lb.Listener{Protocol: lb.ProtocolTerminatedHTTPS}
+		l.TLSVersions = versions
+		return lb.Tree{Listeners: []lb.Listener{l}}
+	}
 	pool := func(edit func(*lb.Pool)) lb.Tree {
 		p := lb.Pool{Protocol: lb.ProtocolTCP, Algorithm: lb.RoundRobin}
 		edit(&p)
@@ -45,13 +50,18 @@ func TestHAProxySupports(t *testing.T) {
 		{"HTTP listener", listener("HTTP", map[string]string{"X-Forwarded-For": "true", "X-Real-IP": "false"}), ""},
 		{"UDP listener", listener("UDP", nil), "listener protocol UDP"},
 		{"SCTP listener", listener("SCTP", nil), "listener protocol SCTP"},
-		{"header", listener("HTTP", map[string]string{"X-Real-IP": "true"}), "insert_headers X-Real-IP"},
+		{"header", listener("HTTP", map[string]string{"X-Real-IP": "true"}), ""},
 		{"L7 policy of HTTP", policies("HTTP"), ""},
 		{"L7 policy of HTTPS", policies("HTTPS"), "L7 policies of a HTTPS listener"},
 		{"UDP pool", pool(func(p *lb.Pool) { p.Protocol = "UDP" }), "pool protocol UDP"},
-		{"TERMINATED_HTTPS listener", listener("TERMINATED_HTTPS", nil), "listener protocol TERMINATED_HTTPS"},
-		{"PROMETHEUS listener", listener("PROMETHEUS", nil), "listener protocol PROMETHEUS"},
-		{"TLS to members", pool(func(p *lb.Pool) { p.TLSEnabled = true }), "tls_enabled"},
+		{"TERMINATED_HTTPS listener", tls("TLSv1.2", "TLSv1.3"), ""},
+		{"TERMINATED_HTTPS listener, old", tls("TLSv1.1", "TLSv1.2", "TLSv1"), ""},
+		{"SSLv3", tls("TLSv1", "SSLv3"), "tls_versions SSLv3"},
+		{"a hole", tls("TLSv1.3", "TLSv1"), "tls_versions with TLSv1 and TLSv1.3 and without TLSv1.1 between them"},
+		{"PROMETHEUS listener", listener("PROMETHEUS", nil), ""},
+		{"TLS to members", pool(func(p *lb.Pool) { p.TLSEnabled = true }), ""},
+		{"SSLv3 to members", pool(func(p *lb.Pool) { p.TLSEnabled, p.TLSVersions = true, []string{"SSLv3"} }), "tls_versions SSLv3"},
+		{"SSLv3 for later", pool(func(p *lb.Pool) { p.TLSVersions = []string{"SSLv3"} }), ""},
 		{"SOURCE_IP", pool(func(p *lb.Pool) { p.Algorithm = "SOURCE_IP" }), ""},
 		{"SOURCE_IP_PORT", pool(func(p *lb.Pool) { p.Algorithm = "SOURCE_IP_PORT" }), "lb_algorithm SOURCE_IP_PORT"},
 		{"address persists in TCP", persistence("TCP", "SOURCE_IP"), ""},

@@ -60,6 +60,10 @@ type Deps struct {
 	Neutron neutron.Networks
 	// Provider says what the deployment's amphorae can do.
 	Provider Provider
+	// Certificates are asked about references of listeners and pools.
+	Certificates Certificates
+	// Vault is nil where tenants' secrets are kept by others; the key manager is not there then.
+	Vault    Vault
 	Identity identity.Authenticator
 	// Accounts is where clients log in; nil where they do so elsewhere.
 	Accounts *v3.Options
@@ -84,8 +88,8 @@ type server struct {
 
 // New makes the API's handler.
 func New(deps Deps) (*Handler, error) {
-	if deps.Store == nil || deps.Networks == nil || deps.Provider == nil || deps.Identity == nil || deps.Log == nil {
-		return nil, errors.New("make api: store, networks, provider, identity and log are needed")
+	if deps.Store == nil || deps.Networks == nil || deps.Provider == nil || deps.Certificates == nil || deps.Identity == nil || deps.Log == nil {
+		return nil, errors.New("make api: store, networks, provider, certificates, identity and log are needed")
 	}
 	if s := deps.Settings; s.DesiredSize < 1 || s.MinSize < 1 || s.MinSize > s.DesiredSize || s.StandbySize < 0 || s.Cooldown < 0 {
 		return nil, fmt.Errorf("make api: settings %+v: sizes must be 1 ≤ min_size ≤ desired_size and standby_size ≥ 0", s)
@@ -108,6 +112,9 @@ func New(deps Deps) (*Handler, error) {
 		_, _ = w.Write(document) // the client has gone when this fails
 	})
 	h := negotiated(routed(mux, deps.Log), deps.Log)
+	if deps.Vault != nil {
+		h = keyManaging(h, s)
+	}
 	h = authenticated(h, deps.Identity, deps.AuthURL, deps.Log)
 	if deps.Accounts != nil {
 		h = loggingIn(h, *deps.Accounts, deps.Log)

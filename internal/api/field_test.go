@@ -126,8 +126,8 @@ pool
   session_persistence         session_persistence  CU  =null
   tags                        texts(255)           CU  =["t"]
   tls_enabled                 truth                CU  =false
-  tls_container_ref           text(255)            CU  =null
-  ca_tls_container_ref        text(255)            CU  =null
+  tls_container_ref           text(255)            CU  =null nonsense
+  ca_tls_container_ref        text(255)            CU  =null nonsense
   crl_container_ref           text(255)            CU  =null nonsense
   tls_ciphers                 text(2048)           CU  =null grammar
   tls_versions                texts(32)            CU  =null nonsense

@@ -15,6 +15,8 @@ import (
 	"colonnade/internal/api/wire"
 	"colonnade/internal/lb"
 	"colonnade/internal/network"
+	"colonnade/internal/secret"
+	"colonnade/internal/testenv/pki"
 	"colonnade/internal/worker"
 )
 
@@ -82,7 +84,9 @@ func FuzzBodies(f *testing.F) {
 	for _, s := range seeds {
 		f.Add([]byte(s))
 	}
-	s := &server{Deps: Deps{Networks: oneSubnet{}, Provider: amphora.HAProxy{}, Settings: DefaultSettings()}}
+	ca := pki.New(f, "Tenant")
+	leaf, authority, revoked = ca.Issue("a.example").PEM(), ca.PEM, ca.CRL()
+	s := &server{Deps: Deps{Networks: oneSubnet{}, Provider: amphora.HAProxy{}, Certificates: secret.Anything{}, Settings: DefaultSettings()}}
 	f.Fuzz(func(t *testing.T, body []byte) {
 		parent := lb.LoadBalancer{
 			ID: "33333333-3333-4333-8333-333333333333", ProjectID: "p", Enabled: true, VIPAddress: "198.18.10.1",
@@ -155,6 +159,9 @@ func FuzzBodies(f *testing.F) {
 	})
 }
 
+// What references name.
+var leaf, authority, revoked string
+
 // renderable checks that every amphora takes what the API took.
 func renderable(t interface {
 	Helper()
@@ -170,7 +177,22 @@ func renderable(t interface {
 			ProtocolPort: 20000 + i, ConnectionLimit: -1, DefaultPoolID: tree.Pools[i].ID,
 		})
 	}
-	for _, p := range haproxy.Check(worker.Document(tree, lb.Cluster{ProbeKey: strings.Repeat("0", 32)}, worker.Settings{DefaultConnectionLimit: 50000}, nil)) {
+	doc := worker.Document(tree, lb.Cluster{ProbeKey: strings.Repeat("0", 32)}, worker.Settings{DefaultConnectionLimit: 50000}, nil)
+	doc.Secrets = map[string]string{} // whatever is named is there
+	for _, l := range doc.Listeners {
+		if l.TLS != nil {
+			for _, name := range l.TLS.Certificates {
+				doc.Secrets[name] = leaf
+			}
+			doc.Secrets[l.TLS.ClientCA], doc.Secrets[l.TLS.ClientCRL] = authority, revoked
+		}
+	}
+	for _, p := range doc.Pools {
+		if p.TLS != nil {
+			doc.Secrets[p.TLS.Certificate], doc.Secrets[p.TLS.CA], doc.Secrets[p.TLS.CRL] = leaf, authority, revoked
+		}
+	}
+	for _, p := range haproxy.Check(doc) {
 		if p.ObjectType != "" { // of the document itself: it has no ports here
 			t.Fatalf("accepted, and amphorae refuse it: %+v", p)
 		}

@@ -36,6 +36,9 @@ func (s *server) newTree(ctx context.Context, l lb.LoadBalancer, in wire.LoadBal
 	if err != nil {
 		return lb.Tree{}, err
 	}
+	if err := s.checkSecrets(ctx, l.ProjectID, t.Listeners, t.Pools); err != nil {
+		return lb.Tree{}, err
+	}
 	return t, s.Provider.Supports(&t)
 }
 
@@ -51,8 +54,11 @@ func (s *server) checkMemberSubnets(ctx context.Context, pools []lb.Pool) error 
 }
 
 // grow adds what a request spells out to a load balancer.
-func (s *server) grow(ctx context.Context, lbID string, growth lb.Growth) (lb.Tree, error) {
+func (s *server) grow(ctx context.Context, lbID, projectID string, growth lb.Growth) (lb.Tree, error) {
 	if err := s.checkMemberSubnets(ctx, growth.Pools); err != nil {
+		return lb.Tree{}, err
+	}
+	if err := s.checkSecrets(ctx, projectID, growth.Listeners, growth.Pools); err != nil {
 		return lb.Tree{}, err
 	}
 	return s.change(ctx, lbID, func(t *lb.Tree) error { return t.Grow(growth) })

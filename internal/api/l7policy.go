@@ -52,7 +52,7 @@ func (s *server) createL7Policy(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	p.ListenerID = l.ID
-	tree, err := s.grow(ctx, l.LoadBalancerID, lb.Growth{Pools: g.pools, Policies: []lb.L7Policy{p}})
+	tree, err := s.grow(ctx, l.LoadBalancerID, l.ProjectID, lb.Growth{Pools: g.pools, Policies: []lb.L7Policy{p}})
 	if err != nil {
 		return nil, err
 	}

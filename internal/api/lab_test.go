@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"colonnade/internal/amphora"
 	"colonnade/internal/api"
@@ -18,6 +19,7 @@ import (
 	"colonnade/internal/lb"
 	"colonnade/internal/network"
 	"colonnade/internal/network/bridge"
+	"colonnade/internal/secret"
 	"colonnade/internal/store"
 )
 
@@ -75,8 +77,9 @@ func newLabOn(t testing.TB, file string, who identity.Authenticator, settings ..
 			t.Fatal(err)
 		}
 	}
+	vault := &secret.Vault{Store: s, Key: secret.NewKey([32]byte{1}), Now: time.Now}
 	l := &lab{t: t, file: file, store: s, deps: api.Deps{
-		Store: s, Networks: driver, Operator: rows{s}, Ports: driver, Provider: amphora.HAProxy{}, Identity: who,
+		Store: s, Networks: driver, Operator: rows{s}, Ports: driver, Provider: amphora.HAProxy{}, Certificates: vault, Vault: vault, Identity: who,
 		Settings: append(settings, api.DefaultSettings())[0], Log: slog.New(slog.DiscardHandler),
 	}}
 	l.with(func(*api.Deps) {})

@@ -55,7 +55,7 @@ func (s *server) createListener(ctx context.Context, c *call) (any, error) {
 	if err := g.addListeners(in); err != nil {
 		return nil, err
 	}
-	tree, err := s.grow(ctx, parent.ID, lb.Growth{Pools: g.pools, Listeners: g.listeners})
+	tree, err := s.grow(ctx, parent.ID, parent.ProjectID, lb.Growth{Pools: g.pools, Listeners: g.listeners})
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +121,9 @@ func (s *server) updateListener(ctx context.Context, c *call) (any, error) {
 	var in wire.ListenerUpdate
 	if err == nil { // as upstream, which finds out before it misses anything in {}
 		err = decodeBody(c.body, "listener_", "listener", &in)
+	}
+	if err == nil {
+		err = s.checkListenerChange(ctx, l.Listener, in.ListenerTLS)
 	}
 	if err != nil {
 		return nil, err

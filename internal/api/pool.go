@@ -71,7 +71,7 @@ func (s *server) createPool(ctx context.Context, c *call) (any, error) {
 	if err := fillPool(&p, in, s.Settings.Rules); err != nil {
 		return nil, err
 	}
-	tree, err := s.grow(ctx, lbID, lb.Growth{Pools: []lb.Pool{p}, DefaultOf: in.ListenerID.V})
+	tree, err := s.grow(ctx, lbID, parent.ProjectID, lb.Growth{Pools: []lb.Pool{p}, DefaultOf: in.ListenerID.V})
 	if err != nil {
 		return nil, err
 	}
@@ -154,6 +154,9 @@ func (s *server) updatePool(ctx context.Context, c *call) (any, error) {
 		return nil, lb.InvalidField("lb_algorithm", "None", "Value should not be null")
 	}
 	p, err := s.writablePool(ctx, c.id())
+	if err == nil {
+		err = s.checkPoolChange(ctx, p.Pool, in.PoolTLS)
+	}
 	if err != nil {
 		return nil, err
 	}

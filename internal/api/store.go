@@ -11,6 +11,7 @@ import (
 
 // Store is what the API needs of the database; *store.Store is one.
 type Store interface {
+	SecretStore
 	// CreateTree writes a new load balancer with its cluster, and wakes worker and cluster manager.
 	CreateTree(ctx context.Context, tree lb.Tree, cluster lb.Cluster) error
 	// ChangeTree reads the tree, lets change modify it and writes what differs in one transaction; nothing is written

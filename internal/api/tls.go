@@ -1,9 +1,95 @@
 package api
 
 import (
+	"context"
+
 	"colonnade/internal/api/wire"
 	"colonnade/internal/lb"
 )
+
+// Certificates knows what references of listeners and pools name.
+type Certificates interface {
+	// CheckCertificates refuses references that name no certificate with its key that the project has, as an
+	// lb.KindInvalid fault.
+	CheckCertificates(ctx context.Context, projectID string, refs []string) error
+	// CheckAuthority refuses references that name no authority, or no list that it has signed; "" is none.
+	CheckAuthority(ctx context.Context, projectID, ca, crl string) error
+}
+
+// checkListenerSecrets looks at what a new or changed listener names.
+func (s *server) checkListenerSecrets(ctx context.Context, projectID string, t lb.ListenerTLS) error {
+	if err := s.Certificates.CheckCertificates(ctx, projectID, t.Certificates()); err != nil {
+		return err
+	}
+	return s.Certificates.CheckAuthority(ctx, projectID, t.ClientCARef, t.ClientCRLRef)
+}
+
+// checkPoolSecrets looks at what a new or changed pool names.
+func (s *server) checkPoolSecrets(ctx context.Context, projectID string, t lb.PoolTLS) error {
+	var refs []string
+	if t.TLSContainerRef != "" {
+		refs = []string{t.TLSContainerRef}
+	}
+	if err := s.Certificates.CheckCertificates(ctx, projectID, refs); err != nil {
+		return err
+	}
+	return s.Certificates.CheckAuthority(ctx, projectID, t.CARef, t.CRLRef)
+}
+
+// checkListenerChange looks at the secrets that a change of a listener names.
+func (s *server) checkListenerChange(ctx context.Context, l lb.Listener, in wire.ListenerTLS) error {
+	if !namesSecrets(in) {
+		return nil
+	}
+	err := setListenerTLS(&l, in, s.Settings.Rules)
+	if err == nil {
+		err = s.Settings.Rules.CheckListener(l) // a reference that has no business here is not looked up
+	}
+	if err != nil {
+		return err
+	}
+	return s.checkListenerSecrets(ctx, l.ProjectID, l.ListenerTLS)
+}
+
+// checkPoolChange looks at the secrets that a change of a pool names.
+func (s *server) checkPoolChange(ctx context.Context, p lb.Pool, in wire.PoolTLS) error {
+	if !poolNamesSecrets(in) {
+		return nil
+	}
+	err := setPoolTLS(&p, in, s.Settings.Rules)
+	if err == nil {
+		err = s.Settings.Rules.CheckPool(p)
+	}
+	if err != nil {
+		return err
+	}
+	return s.checkPoolSecrets(ctx, p.ProjectID, p.PoolTLS)
+}
+
+// checkSecrets looks at what new listeners and pools of a project name.
+func (s *server) checkSecrets(ctx context.Context, projectID string, listeners []lb.Listener, pools []lb.Pool) error {
+	for i := range listeners {
+		if err := s.checkListenerSecrets(ctx, projectID, listeners[i].ListenerTLS); err != nil {
+			return err
+		}
+	}
+	for i := range pools {
+		if err := s.checkPoolSecrets(ctx, projectID, pools[i].PoolTLS); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// namesSecrets reports whether a change of a listener is about what it names: what it named before was looked at then.
+func namesSecrets(in wire.ListenerTLS) bool {
+	return in.DefaultTLSContainerRef.Set || in.SNIContainerRefs.Set || in.ClientCATLSContainerRef.Set || in.ClientCRLContainerRef.Set
+}
+
+// poolNamesSecrets is namesSecrets for pools.
+func poolNamesSecrets(in wire.PoolTLS) bool {
+	return in.TLSContainerRef.Set || in.CATLSContainerRef.Set || in.CRLContainerRef.Set
+}
 
 // given makes of a field what it sets: null, and an empty text, are none.
 func given(f wire.Opt[string], to *string) { f.Into(to, "") }

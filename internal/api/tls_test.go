@@ -9,6 +9,7 @@ import (
 	"colonnade/internal/amphora/noop"
 	"colonnade/internal/api"
 	"colonnade/internal/lb"
+	"colonnade/internal/secret"
 )
 
 // pick reads fields of the object under root as JSON.
@@ -43,7 +44,7 @@ func sameJSON(t *testing.T, what, want, got string) {
 func anything(t *testing.T) *lab {
 	t.Helper()
 	l := newLab(t, nil)
-	l.with(func(d *api.Deps) { d.Provider = noop.Provider{} })
+	l.with(func(d *api.Deps) { d.Provider, d.Certificates = noop.Provider{}, secret.Anything{} })
 	return l
 }
 

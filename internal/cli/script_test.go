@@ -21,6 +21,7 @@ import (
 	"colonnade/internal/lb"
 	"colonnade/internal/network"
 	"colonnade/internal/network/bridge"
+	"colonnade/internal/secret"
 	"colonnade/internal/store"
 )
 
@@ -126,8 +127,9 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			vault := &secret.Vault{Store: s, Key: secret.NewKey([32]byte{1}), Now: time.Now}
 			h, err := api.New(api.Deps{
-				Store: s, Networks: driver, Operator: rows{s}, Ports: driver, Provider: amphora.HAProxy{}, Identity: who, Settings: api.DefaultSettings(),
+				Store: s, Networks: driver, Operator: rows{s}, Ports: driver, Provider: amphora.HAProxy{}, Certificates: vault, Vault: vault, Identity: who, Settings: api.DefaultSettings(),
 				Accounts: &v3.Options{Accounts: who, Region: "R", Services: []v3.Service{{Type: "load-balancer", Name: "octavia", Path: "/load-balancer"}}},
 				Log:      slog.New(slog.DiscardHandler),
 			})

@@ -34,6 +34,7 @@ type Config struct {
 	Database     Database      `toml:"database"`
 	Health       Health        `toml:"health"`
 	Housekeeping Housekeeping  `toml:"housekeeping"`
+	KeyManager   KeyManager    `toml:"key_manager"`
 	Metrics      Metrics       `toml:"metrics"`
 	Log          Log           `toml:"log"`
 }
@@ -134,6 +135,13 @@ type Housekeeping struct {
 	MinAge Duration `toml:"min_age"` // how long an instance or port must have been without a row before it is removed
 	// KeepDeleted is how long what was deleted can be looked up by an operator, with its history.
 	KeepDeleted Duration `toml:"keep_deleted"`
+}
+
+// KeyManager is where tenants keep certificates and their keys.
+type KeyManager struct {
+	// KeyFile holds the key that secrets are sealed with, 64 hexadecimal digits; "" is one in the state directory, made at the
+	// first start. All processes over one database need the same.
+	KeyFile string `toml:"key_file"`
 }
 
 // Metrics says where "colonnade up" shows its metrics. Single roles are told by --metrics-listen, because several of them

@@ -44,7 +44,10 @@ func (r *run) apply(ctx context.Context) (behind bool, err error) {
 		if err != nil {
 			return true, err
 		}
-		doc := Document(r.tree, r.state.Cluster, r.Settings, r.failed)
+		doc, err := r.document(ctx)
+		if err != nil {
+			return true, err
+		}
 		results = r.put(ctx, targets, doc, subnets)
 		again, err := r.blame(results)
 		if err != nil {

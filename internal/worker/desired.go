@@ -48,7 +48,7 @@ func Document(t lb.Tree, c lb.Cluster, set Settings, failed map[string]string) a
 			ID: li.ID, Protocol: li.Protocol, Port: li.ProtocolPort, ConnectionLimit: li.ConnectionLimit, DefaultPoolID: poolID,
 			InsertHeaders: li.InsertHeaders, AllowedCIDRs: li.AllowedCIDRs, TimeoutClientData: li.TimeoutClientData,
 			TimeoutMemberConnect: li.TimeoutMemberConnect, TimeoutMemberData: li.TimeoutMemberData, TimeoutTCPInspect: li.TimeoutTCPInspect,
-			L7Policies: policiesOf(li, pools, wanted),
+			TLS: listenerTLS(li), L7Policies: policiesOf(li, pools, wanted),
 		}
 		for _, id := range made.PoolIDs() {
 			used[id] = true
@@ -99,7 +99,7 @@ func policiesOf(l lb.Listener, pools map[string]amphora.Pool, wanted wanted) []a
 }
 
 func poolOf(p lb.Pool, wanted wanted) amphora.Pool {
-	made := amphora.Pool{ID: p.ID, Protocol: p.Protocol, Algorithm: p.Algorithm, SessionPersistence: p.SessionPersistence, Members: []amphora.Member{}}
+	made := amphora.Pool{ID: p.ID, Protocol: p.Protocol, Algorithm: p.Algorithm, SessionPersistence: p.SessionPersistence, TLS: poolTLS(p), Members: []amphora.Member{}}
 	for _, m := range p.Members {
 		if !wanted(m.ID, true, m.ProvisioningStatus) { // a disabled member stays, in HAProxy's maintenance
 			continue

@@ -23,6 +23,7 @@ type Deps struct {
 	Compute  compute.Driver
 	Network  network.Driver
 	Settings Settings
+	Secrets  Secrets // nil: nobody has any, and amphorae need none
 	// PortTimeout bounds the work on the ports of one load balancer, StoreTimeout one call of the store; zero: the defaults.
 	PortTimeout, StoreTimeout time.Duration
 
