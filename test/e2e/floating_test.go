@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -83,5 +85,32 @@ func TestFloatingIP(t *testing.T) {
 		if r := traffic.Get(within(t, 10*time.Second), internet.Dial, internet.Sources[0], sv.Web()); r.Failure != "" {
 			t.Errorf("the VIP: %s", r.Failure)
 		}
+	})
+}
+
+func TestAmphoraeTakeAddressesFromTheirPool(t *testing.T) {
+	s := set(t, "[cluster]\ndesired_size = 2\nstandby_size = 1\ncooldown = \"0s\"\n")
+	ctx := within(t, 2*time.Minute)
+	n, err := s.Client().Networks().Create(ctx, wire.NetworkCreate{Name: wire.Some("front"), CIDR: wire.Some("198.18.30.0/24")})
+	must(t, err)
+	l, err := s.Client().LoadBalancers().Create(ctx, wire.LoadBalancerCreate{
+		VIPSubnetID: wire.Some(n.Subnets[0].ID), AmphoraAddressPool: wire.Some([]string{"198.18.30.200-198.18.30.201"}),
+	})
+	must(t, err)
+	eventually(t, "S52 two amphorae have the pool's addresses, the third one says why it has none", func() (bool, string) {
+		all, err := s.Client().Amphorae().List(ctx, map[string][]string{"loadbalancer_id": {l.ID}})
+		if err != nil {
+			return false, err.Error()
+		}
+		seen, said := map[string]bool{}, ""
+		for _, a := range all {
+			if a.VRRPIP != nil {
+				seen[*a.VRRPIP] = true
+			}
+			if strings.Contains(a.StatusReason, "address pool 198.18.30.200-198.18.30.201") {
+				said = a.StatusReason
+			}
+		}
+		return seen["198.18.30.200"] && seen["198.18.30.201"] && said != "", fmt.Sprintf("%v %q of %d amphorae", seen, said, len(all))
 	})
 }
