@@ -1,12 +1,17 @@
 package api_test
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"net/http/httptest"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
+	"colonnade/internal/amphora"
 	"colonnade/internal/api"
 	"colonnade/internal/testenv/golden"
 )
@@ -72,10 +77,48 @@ var exampleCalls = []struct{ op, method, path, body string }{
 	{"show-providers", "GET", "providers", ""},
 	{"show-flavor-capabilities", "GET", "providers/amphora/flavor_capabilities", ""},
 	{"show-availability-zone-capabilities", "GET", "providers/amphora/availability_zone_capabilities", ""},
+
+	{"create-network", "POST", "/v2.0/colonnade/networks", `{"network":{"name":"back","cidr":"198.18.20.0/24"}}`},
+	{"list-networks", "GET", "/v2.0/colonnade/networks?name=back", ""},
+	{"show-network", "GET", "/v2.0/colonnade/networks/{network}", ""},
+	{"create-port", "POST", "/v2.0/colonnade/ports", `{"port":{"network_id":"` + netID + `","name":"server1","ip_address":"198.18.10.77"}}`},
+	{"list-ports", "GET", "/v2.0/colonnade/ports?name=server1", ""},
+	{"show-port", "GET", "/v2.0/colonnade/ports/{port}", ""},
+	{"list-amphorae", "GET", "/v2.0/octavia/amphorae?loadbalancer_id={lb}&status=ALLOCATED", ""},
+	{"show-amphora", "GET", "/v2.0/octavia/amphorae/" + ampID, ""},
+	{"show-amphora-statistics", "GET", "/v2.0/octavia/amphorae/" + ampID + "/stats", ""},
+	{"list-clusters", "GET", "/v2.0/octavia/clusters?loadbalancer_id={lb}", ""},
+	{"show-cluster", "GET", "/v2.0/octavia/clusters/{cluster}", ""},
+	{"list-distributors", "GET", "/v2.0/octavia/distributors", ""},
+	{"show-distributor", "GET", "/v2.0/octavia/distributors/{distributor}", ""},
+	{"show-load-balancer-statuses", "GET", "loadbalancers/{lb}/statuses", ""},
+	{"list-events", "GET", "/v2.0/colonnade/events?loadbalancer_id={lb}&sort=id&limit=3", ""},
+	{"follow-events", "GET", "/v2.0/colonnade/events/stream?loadbalancer_id={lb}", ""},
+
+	{"failover-load-balancer", "PUT", "loadbalancers/{lb}/failover", ""},
+	{"failover-amphora", "PUT", "/v2.0/octavia/amphorae/" + ampID + "/failover", ""},
+	{"configure-amphora", "PUT", "/v2.0/octavia/amphorae/" + ampID + "/config", ""},
+	{"delete-amphora", "DELETE", "/v2.0/octavia/amphorae/" + brokenID, ""},
+	{"delete-l7rule", "DELETE", "l7policies/{l7policy}/rules/{rule}", ""},
+	{"delete-l7policy", "DELETE", "l7policies/{l7policy}", ""},
+	{"delete-health-monitor", "DELETE", "healthmonitors/{healthmonitor}", ""},
+	{"delete-member", "DELETE", "pools/{pool}/members/{member}", ""},
+	{"delete-pool", "DELETE", "pools/{pool}", ""},
+	{"delete-listener", "DELETE", "listeners/{listener}", ""},
+	{"reset-quota", "DELETE", "quotas/default", ""},
+	{"delete-availability-zone", "DELETE", "availabilityzones/east", ""},
+	{"delete-availability-zone-profile", "DELETE", "availabilityzoneprofiles/{availability_zone_profile}", ""},
+	{"delete-flavor", "DELETE", "flavors/{flavor}", ""},
+	{"delete-flavor-profile", "DELETE", "flavorprofiles/{flavorprofile}", ""},
+	{"delete-port", "DELETE", "/v2.0/colonnade/ports/{port}", ""},
+	{"delete-network", "DELETE", "/v2.0/colonnade/networks/{network}", ""},
+	{"delete-load-balancer", "DELETE", "loadbalancers/{lb}?cascade=true", ""},
 }
 
 var (
 	anyUUID  = regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+	anyMAC   = regexp.MustCompile(`(?:[0-9a-f]{2}:){5}[0-9a-f]{2}`)
+	anyName  = regexp.MustCompile(`cluster-[0-9a-f]{8}`)
 	anyStamp = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}`)
 )
 
@@ -83,19 +126,22 @@ var (
 func TestExamplesAreAnswered(t *testing.T) {
 	l := newLab(t, nil)
 	ids := map[string]string{subnetID: subnetID, netID: netID}
-	steady := func(s string) any {
+	text := func(s string) string {
 		s = anyStamp.ReplaceAllString(s, "2026-01-01T00:00:00.000000")
-		s = anyUUID.ReplaceAllStringFunc(s, func(id string) string {
+		s = anyName.ReplaceAllString(anyMAC.ReplaceAllString(s, "02:00:00:00:00:01"), "cluster-00000000")
+		return anyUUID.ReplaceAllStringFunc(s, func(id string) string {
 			if ids[id] == "" {
 				ids[id] = fmt.Sprintf("00000000-0000-4000-8000-%012d", len(ids)-1)
 			}
 			return ids[id]
 		})
+	}
+	steady := func(s string) any {
 		if s == "" {
 			return nil
 		}
 		var v any
-		if err := json.Unmarshal([]byte(s), &v); err != nil {
+		if err := json.Unmarshal([]byte(text(s)), &v); err != nil {
 			t.Fatal(err)
 		}
 		return v
@@ -105,14 +151,22 @@ func TestExamplesAreAnswered(t *testing.T) {
 		Response any `json:"response,omitempty"`
 	}
 	got := map[string]example{}
+	statuses := readDocument(t).statuses(t)
 	made := map[string]string{}
 	for _, c := range exampleCalls {
 		for name, id := range made {
 			c.path, c.body = strings.ReplaceAll(c.path, "{"+name+"}", id), strings.ReplaceAll(c.body, "{"+name+"}", id)
 		}
-		a := l.do(c.method, "/v2.0/lbaas/"+c.path, c.body)
-		if a.status >= 300 {
-			t.Fatalf("%s: %d %s", c.op, a.status, a.body)
+		if !strings.HasPrefix(c.path, "/") {
+			c.path = "/v2.0/lbaas/" + c.path
+		}
+		if c.op == "follow-events" {
+			got[c.op] = example{nil, text(l.secondEvent(c.path))}
+			continue
+		}
+		a := l.do(c.method, c.path, c.body)
+		if a.status >= 300 || statuses[c.op] == 0 || a.status != statuses[c.op] {
+			t.Fatalf("%s: %d %s; the document says %d", c.op, a.status, a.body, statuses[c.op])
 		}
 		if c.method == "POST" {
 			root := strings.NewReplacer("create-", "", "health-monitor", "healthmonitor", "load-balancer", "loadbalancer", "flavor-profile", "flavorprofile", "l7rule", "rule", "-", "_").Replace(c.op)
@@ -121,9 +175,21 @@ func TestExamplesAreAnswered(t *testing.T) {
 			}
 			if root == "loadbalancer" {
 				made["web"] = a.id(t, "loadbalancer.listeners.0")
+				l.settle(made["lb"])
+				d, _, _ := l.cluster(made["lb"])
+				made["distributor"] = d.ID
+				made["cluster"] = l.must(200, "GET", "/v2.0/octavia/clusters", "").id(t, "clusters.0")
+				err := l.store.SaveListenerStatistics(t.Context(), map[string][]amphora.ListenerStats{ampID: {{
+					ListenerID: made["web"], Full: true, BytesIn: 65671420, BytesOut: 774771186, ActiveConnections: 12, TotalConnections: 26189, RequestErrors: 3,
+				}}})
+				if err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
-		got[c.op] = example{steady(c.body), steady(a.body)}
+		if c.body != "" || a.body != "" {
+			got[c.op] = example{steady(c.body), steady(a.body)}
+		}
 		if c.method != "GET" {
 			l.settle(made["lb"])
 		}
@@ -134,6 +200,37 @@ func TestExamplesAreAnswered(t *testing.T) {
 	}
 	// After -update of these, the document that shows them needs -update again.
 	golden.Want(t, "examples.json", string(b)+"\n")
+}
+
+// secondEvent is what a client that has the first event is sent.
+func (l *lab) secondEvent(path string) string {
+	l.t.Helper()
+	ctx, cancel := context.WithCancel(l.t.Context())
+	defer cancel()
+	r := httptest.NewRequestWithContext(ctx, "GET", path, nil)
+	r.Header.Set("X-Auth-Token", token)
+	r.Header.Set("Last-Event-ID", "1")
+	w := &firstEvent{ResponseRecorder: httptest.NewRecorder(), enough: cancel}
+	l.handler.ServeHTTP(w, r)
+	_, event, found := strings.Cut(w.Body.String(), "id: ")
+	if !found {
+		l.t.Fatalf("%s: %d %s", path, w.Code, w.Body)
+	}
+	event, _, _ = strings.Cut(event, "\n\n")
+	return "id: " + event + "\n\n"
+}
+
+// firstEvent lets the client go after the first event.
+type firstEvent struct {
+	*httptest.ResponseRecorder
+	enough context.CancelFunc
+}
+
+func (w *firstEvent) Write(b []byte) (int, error) {
+	if bytes.HasPrefix(b, []byte("id: ")) {
+		defer w.enough()
+	}
+	return w.ResponseRecorder.Write(b)
 }
 
 // document is the OpenAPI document as clients read it.
@@ -174,24 +271,51 @@ func readDocument(t *testing.T) document {
 	return d
 }
 
-func TestDocumentHasExamplesOfTheFiveResources(t *testing.T) {
-	for path, methods := range readDocument(t).Paths {
-		if !strings.HasPrefix(path, "/v2.0/lbaas/") {
-			continue
-		}
-		for method, op := range methods {
-			if method == "delete" || strings.HasSuffix(path, "/failover") || strings.HasSuffix(path, "/statuses") {
-				continue
-			}
-			if method != "get" && op.RequestBody.Content["application/json"].Example == nil {
-				t.Errorf("%s: no example of a request", op.OperationID)
-			}
-			for status, r := range op.Responses {
-				if c, has := r.Content["application/json"]; has && status != "default" && c.Example == nil {
-					t.Errorf("%s: no example of answer %s", op.OperationID, status)
+// statuses are the statuses of success, by operation.
+func (d document) statuses(t *testing.T) map[string]int {
+	t.Helper()
+	out := map[string]int{}
+	for _, methods := range d.Paths {
+		for _, op := range methods {
+			for status := range op.Responses {
+				if n, err := strconv.Atoi(status); err == nil {
+					out[op.OperationID] = n
 				}
 			}
 		}
+	}
+	return out
+}
+
+// An operation that nobody calls for an example, or whose bodies the document does not show, is not documented.
+func TestEveryOperationHasAnExample(t *testing.T) {
+	called := map[string]bool{}
+	for _, c := range exampleCalls {
+		called[c.op] = true
+	}
+	d := readDocument(t)
+	for _, methods := range d.Paths {
+		for _, op := range methods {
+			if !called[op.OperationID] {
+				t.Errorf("%s: add a call to exampleCalls", op.OperationID)
+			}
+			delete(called, op.OperationID)
+			for kind, c := range op.RequestBody.Content {
+				if c.Example == nil {
+					t.Errorf("%s: no example of a request in %s", op.OperationID, kind)
+				}
+			}
+			for status, r := range op.Responses {
+				for kind, c := range r.Content {
+					if status != "default" && c.Example == nil {
+						t.Errorf("%s: no example of answer %s in %s", op.OperationID, status, kind)
+					}
+				}
+			}
+		}
+	}
+	for op := range called {
+		t.Errorf("%s: no such operation", op)
 	}
 }
 

@@ -138,8 +138,8 @@ func addExamples(document *huma.OpenAPI) error {
 			if e.Request != nil {
 				op.RequestBody.Content["application/json"].Example = e.Request
 			}
-			if e.Response != nil {
-				op.Responses[strconv.Itoa(op.DefaultStatus)].Content["application/json"].Example = e.Response
+			for _, c := range op.Responses[strconv.Itoa(op.DefaultStatus)].Content {
+				c.Example = e.Response
 			}
 		}
 	}

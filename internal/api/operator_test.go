@@ -11,38 +11,50 @@ import (
 	"colonnade/internal/lb"
 )
 
-func TestOperatorSeesAmphoraeClusterAndDistributor(t *testing.T) {
-	l := newLab(t, nil)
-	lbID, _, _, _, _ := l.balancer()
-	const ampID = "33333333-3333-4333-8333-333333333333"
+const (
+	ampID    = "33333333-3333-4333-8333-333333333333" // holds a position
+	brokenID = "44444444-4444-4444-8444-444444444444" // is in ERROR
+)
+
+// cluster gives a load balancer amphorae, a table and a distributor, as the cluster manager would.
+func (l *lab) cluster(lbID string) (d lb.Distributor, table []byte, probeKey string) {
+	t := l.t
+	t.Helper()
 	tree, err := l.store.Tree(t.Context(), lbID)
 	if err != nil {
 		t.Fatal(err)
 	}
 	lease := lb.Lease{Kind: lb.WorkACM, Key: lbID, Epoch: tree.LoadBalancer.Epoch}
-	d, err := l.store.AssignDistributor(t.Context(), lease)
-	if err != nil {
+	if d, err = l.store.AssignDistributor(t.Context(), lease); err != nil {
 		t.Fatal(err)
 	}
-	table, err := json.Marshal(distributor.Table{
+	table, err = json.Marshal(distributor.Table{
 		Version: 7, Key: strings.Repeat("ab", 16), Rows: distributor.DefaultRows, Affinity: distributor.AffinitySourceIP,
 		Holders: []distributor.Holder{{AmphoraID: ampID, MAC: "02:00:00:00:00:01"}}, Current: distributor.Generation{Holders: []int{0}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var probeKey string
 	err = l.store.UpdateCluster(t.Context(), lease, func(s *lb.ClusterState) (lb.Outcome, error) {
 		s.Cluster.Table, s.Cluster.StandbyReady, probeKey = string(table), 1, s.Cluster.ProbeKey
-		s.Amphorae = append(s.Amphorae, lb.Amphora{
+		amp := lb.Amphora{
 			ID: ampID, LoadBalancerID: lbID, ClusterID: s.Cluster.ID, Role: lb.RoleInCluster, Status: lb.AmphoraAllocated,
 			ManagementIP: "198.19.0.9", FrontEndIP: "198.18.10.9", FrontEndMAC: "02:00:00:00:00:01", Position: 2, HeartbeatKey: "heartbeatkey",
-		})
+		}
+		broken := lb.Amphora{ID: brokenID, LoadBalancerID: lbID, ClusterID: s.Cluster.ID, Role: lb.RoleInCluster, Status: lb.AmphoraError, Position: lb.NoPosition, HeartbeatKey: "heartbeatkey"}
+		s.Amphorae = append(s.Amphorae, amp, broken)
 		return lb.Outcome{}, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	return d, table, probeKey
+}
+
+func TestOperatorSeesAmphoraeClusterAndDistributor(t *testing.T) {
+	l := newLab(t, nil)
+	lbID, _, _, _, _ := l.balancer()
+	d, table, probeKey := l.cluster(lbID)
 
 	vip := l.must(200, "GET", "/v2.0/lbaas/loadbalancers/"+lbID, "")
 	address, port := vip.get(t, "loadbalancer.vip_address").(string), vip.get(t, "loadbalancer.vip_port_id").(string)
