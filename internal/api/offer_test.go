@@ -103,7 +103,7 @@ func TestOffersInUse(t *testing.T) {
 		}
 	}
 	says(l.do("POST", lbaas+"flavors", `{"flavor":{"name":"gold","flavor_profile_id":"`+profile+`"}}`), 409, "A flavor of gold already exists.")
-	says(l.do("POST", lbaas+"flavors", `{"flavor":{"name":"x","flavor_profile_id":"`+strangerID+`"}}`), 400, "Flavor Profile "+strangerID+" not found.")
+	says(l.do("POST", lbaas+"flavors", `{"flavor":{"name":"x","flavor_profile_id":"`+strangerID+`"}}`), 400, "Flavor profile "+strangerID+" not found.")
 	says(l.do("DELETE", lbaas+"flavorprofiles/"+profile, ""), 409, "Flavor profile "+profile+" is in use")
 	says(l.do("PUT", lbaas+"flavorprofiles/"+profile, `{"flavorprofile":{"flavor_data":"{}"}}`), 409, "is in use and cannot be modified")
 	says(l.do("PUT", lbaas+"flavorprofiles/"+profile, `{"flavorprofile":{"name":"other"}}`), 200, `"other"`)

@@ -254,7 +254,6 @@ func TestWholeTreeInOneCall(t *testing.T) {
 		"loadbalancer.pools.0.name": "p", "loadbalancer.pools.0.members.0.address": "198.18.10.50", "loadbalancer.pools.0.members.0.operating_status": "OFFLINE",
 		"loadbalancer.pools.0.healthmonitor.type": "TCP", "loadbalancer.pools.1.name": "q", "loadbalancer.pools.1.healthmonitor": nil,
 		"loadbalancer.listeners.0.protocol_port": 80.0, "loadbalancer.listeners.0.provisioning_status": "PENDING_CREATE",
-		"loadbalancer.listeners.0.default_pool.name": "p", "loadbalancer.listeners.1.default_pool.name": "q",
 	} {
 		if got := a.get(t, path); got != want {
 			t.Errorf("%s: %v, want %v", path, got, want)

@@ -96,10 +96,6 @@ func treeView(t *lb.Tree) wire.LoadBalancerTree {
 		for _, p := range l.L7Policies {
 			lv.L7Policies = append(lv.L7Policies, policyTree(p))
 		}
-		if p, err := t.Pool(l.DefaultPoolID); err == nil {
-			pool := poolTree(*p)
-			lv.DefaultPool = &pool
-		}
 		v.Listeners = append(v.Listeners, lv)
 	}
 	for _, p := range t.Pools {

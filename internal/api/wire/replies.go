@@ -95,11 +95,10 @@ type Listener struct {
 	LoadBalancers []Ref   `json:"loadbalancers"`
 }
 
-// ListenerTree is a listener inside a whole load balancer.
+// ListenerTree is a listener inside a whole load balancer; its pools stand beside it.
 type ListenerTree struct {
 	ListenerCommon
 	DefaultPoolID *string        `json:"default_pool_id"`
-	DefaultPool   *PoolTree      `json:"default_pool"`
 	L7Policies    []L7PolicyTree `json:"l7policies"`
 }
 
