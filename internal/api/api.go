@@ -107,6 +107,9 @@ func New(deps Deps) (*Handler, error) {
 	s.serveNeutron(mux)
 	mux.HandleFunc("GET /{$}", s.versions)
 	mux.HandleFunc("GET /v2.0", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, "v2") })
+	for path := range docsTypes {
+		mux.HandleFunc("GET "+path, docs)
+	}
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(document) // the client has gone when this fails

@@ -134,7 +134,7 @@ func authenticated(next http.Handler, who identity.Authenticator, authURL string
 			fail(w, r, log, err)
 			return
 		}
-		if open[r.URL.Path] && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		if (open[r.URL.Path] || docsTypes[r.URL.Path] != "") && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -175,7 +175,9 @@ func loggingIn(next http.Handler, o v3.Options, log *slog.Logger) http.Handler {
 func negotiated(next http.Handler, log *slog.Logger) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		kind := "application/json"
-		if r.URL.Path == eventStream {
+		if docsTypes[r.URL.Path] != "" {
+			kind = docsTypes[r.URL.Path]
+		} else if r.URL.Path == eventStream {
 			kind = "text/event-stream"
 		}
 		if !accepts(r.Header.Get("Accept"), kind) {
