@@ -1,10 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"colonnade/internal/lb"
@@ -146,22 +148,54 @@ func sameTree(before, after lb.Tree) bool {
 	return len(d.put)+len(d.remove) == 0
 }
 
-// writeTree writes what differs, the load balancer's row included.
-func (tx *transaction) writeTree(ctx context.Context, before, after lb.Tree) error {
+// writeTree writes what differs, the load balancer's row included, and returns what is stored then.
+func (tx *transaction) writeTree(ctx context.Context, before, after lb.Tree) (stored lb.Tree, err error) {
 	was, is := loadBalancerObject(before.LoadBalancer), loadBalancerObject(after.LoadBalancer)
 	if !reflect.DeepEqual(was.row, is.row) {
 		*is.updated = tx.now
 		if err := updateRows(ctx, tx.Tx, []change{{was.row, is.row}}); err != nil {
-			return fmt.Errorf("write load balancer: %w", err)
+			return stored, fmt.Errorf("write load balancer: %w", err)
 		}
 	}
-	return tx.writeChildren(ctx, before, after)
+	now := childrenOf(after)
+	if err := tx.writeObjects(ctx, childrenOf(before), now); err != nil {
+		return stored, err
+	}
+	stored = after
+	stored.LoadBalancer = is.row.(*loadBalancerRow).LoadBalancer
+	now.rows().plant(&stored)
+	return stored, nil
 }
 
-// writeChildren writes what differs, kind by kind, in the order that references and unique indexes ask for: a pool stands
-// before what names it and goes after it, and a name is free before it is taken again.
+// rows are the objects' rows as they would be read.
+func (c children) rows() *treeRows {
+	r := &treeRows{
+		listeners: rowsOf[listenerRow](c.listeners), policies: rowsOf[l7PolicyRow](c.policies), rules: rowsOf[l7RuleRow](c.rules),
+		pools: rowsOf[poolRow](c.pools), members: rowsOf[memberRow](c.members), monitors: rowsOf[healthMonitorRow](c.monitors),
+	}
+	slices.SortFunc(r.policies, func(a, b l7PolicyRow) int { return cmp.Or(a.Position-b.Position, strings.Compare(a.ID, b.ID)) })
+	slices.SortFunc(r.members, func(a, b memberRow) int { return cmp.Or(a.ServerID-b.ServerID, strings.Compare(a.ID, b.ID)) })
+	return r
+}
+
+// rowsOf are the rows of one kind's objects, by creation.
+func rowsOf[R any](objects []object) []R {
+	objects = slices.Clone(objects)
+	slices.SortFunc(objects, func(a, b object) int { return cmp.Or(a.created.Compare(*b.created), strings.Compare(a.id, b.id)) })
+	rows := make([]R, 0, len(objects))
+	for _, o := range objects {
+		rows = append(rows, *o.row.(*R))
+	}
+	return rows
+}
+
 func (tx *transaction) writeChildren(ctx context.Context, before, after lb.Tree) error {
-	was, is := childrenOf(before), childrenOf(after)
+	return tx.writeObjects(ctx, childrenOf(before), childrenOf(after))
+}
+
+// writeObjects writes what differs, kind by kind, in the order that references and unique indexes ask for: a pool stands
+// before what names it and goes after it, and a name is free before it is taken again.
+func (tx *transaction) writeObjects(ctx context.Context, was, is children) error {
 	listeners, oldListeners := differ(was.listeners, is.listeners)
 	policies, oldPolicies := differ(was.policies, is.policies)
 	rules, oldRules := differ(was.rules, is.rules)

@@ -1,10 +1,12 @@
 package store_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"colonnade/internal/lb"
@@ -102,4 +104,49 @@ func countCPU(b *testing.B) int {
 	began := used()
 	b.Cleanup(func() { b.ReportMetric(float64((used()-began).Microseconds())/float64(b.N), "cpu-µs/op") })
 	return 0
+}
+
+// TestChangeReturnsWhatIsStored compares each change's answer, which is not read again, with what is read.
+func TestChangeReturnsWhatIsStored(t *testing.T) {
+	eachDatabase(t, func(t *testing.T, s *store.Store) {
+		create(t, s, "lb1")
+		member := func(i, weight int) lb.Member {
+			return lb.Member{ID: fmt.Sprint("m", i), Enabled: true, Address: fmt.Sprintf("198.18.2.%d", i), ProtocolPort: 80, Weight: weight, Tags: []string{}}
+		}
+		policy := func(id string, position int) lb.L7Policy {
+			return lb.L7Policy{ID: id, ListenerID: "lb1-li", Enabled: true, Action: lb.ActionReject, Position: position}
+		}
+		for name, f := range map[string]func(*lb.Tree) error{
+			"nothing": func(*lb.Tree) error { return nil },
+			"name": func(t *lb.Tree) error {
+				return t.UpdateLoadBalancer(func(l *lb.LoadBalancer) error { l.Tags = []string{}; return nil })
+			},
+			"batch": func(t *lb.Tree) error {
+				return t.ReplaceMembers("lb1-pool", []lb.Member{member(9, 1), member(3, 2), member(5, 1)}, false)
+			},
+			"policies": func(t *lb.Tree) error {
+				return errors.Join(t.AddL7Policy(policy("zz", 1)), t.AddL7Policy(policy("aa", 1)), t.AddL7Policy(policy("mm", 2)))
+			},
+			"pool": func(t *lb.Tree) error {
+				return t.AddPool(lb.Pool{ID: "a-pool", Enabled: true, Protocol: lb.ProtocolHTTP, Algorithm: lb.RoundRobin}, "")
+			},
+			"monitor": func(t *lb.Tree) error { return t.DeleteHealthMonitor("lb1-hm") },
+		} {
+			for range 2 { // the second finds some of it done
+				got, err := s.ChangeTree(t.Context(), "lb1", "ann", func(t *lb.Tree) error {
+					t.AcceptPending = true
+					return f(t)
+				})
+				if err != nil {
+					t.Logf("%s: %v", name, err)
+					continue
+				}
+				want, err := s.Tree(t.Context(), "lb1")
+				ok(t, err)
+				if d := cmp.Diff(want, got); d != "" {
+					t.Errorf("%s: %s", name, d)
+				}
+			}
+		}
+	})
 }

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/uptrace/bun"
@@ -103,7 +102,8 @@ func (tx *transaction) changeTree(ctx context.Context, lbID, actor string, chang
 	l.Revision = before.LoadBalancer.Revision + 1
 	l.UpdatedAt = tx.now
 	l.PendingSince = tx.pendingSince(before.LoadBalancer, *l, true)
-	if err := tx.writeTree(ctx, before, after); err != nil {
+	stored, err := tx.writeTree(ctx, before, after)
+	if err != nil {
 		return lb.Tree{}, err
 	}
 	out := lb.Outcome{Wakes: []lb.Wake{{Kind: lb.WorkWorker, Key: lbID}}, Events: treeEvents(before, after, actor)}
@@ -113,7 +113,7 @@ func (tx *transaction) changeTree(ctx context.Context, lbID, actor string, chang
 	if err := tx.finish(ctx, out); err != nil {
 		return lb.Tree{}, err
 	}
-	return readTree(ctx, tx, lbID, false)
+	return stored, nil
 }
 
 // UpdateTree lets the lease's holder write what it observed: no revision is raised. lb.ErrFenced when the lease is
@@ -140,7 +140,7 @@ func (s *Store) UpdateTree(ctx context.Context, lease lb.Lease, change func(*lb.
 			if err := after.Check(); err != nil {
 				return err
 			}
-			if err := tx.writeTree(ctx, before, after); err != nil {
+			if _, err := tx.writeTree(ctx, before, after); err != nil {
 				return err
 			}
 		}
@@ -214,72 +214,67 @@ func readTree(ctx context.Context, tx bun.IDB, lbID string, forUpdate bool) (t l
 	if t.LoadBalancer, err = readLoadBalancer(ctx, tx, lbID, forUpdate); err != nil {
 		return t, err
 	}
-	var listeners []listenerRow
-	var pools []poolRow
-	var members []memberRow
-	var monitors []healthMonitorRow
+	var r treeRows
+	ofListener, ofPool := "JOIN listener AS l ON l.id = o.listener_id", "JOIN pool AS p ON p.id = o.pool_id"
 	err = errors.Join(
-		tx.NewSelect().Model(&listeners).Where("o.load_balancer_id = ?", lbID).Order("o.created_at", "o.id").Scan(ctx),
-		tx.NewSelect().Model(&pools).Where("o.load_balancer_id = ?", lbID).Order("o.created_at", "o.id").Scan(ctx),
-		tx.NewSelect().Model(&members).Join("JOIN pool AS p ON p.id = o.pool_id").
-			Where("p.load_balancer_id = ?", lbID).Order("o.server_id", "o.id").Scan(ctx),
-		tx.NewSelect().Model(&monitors).Join("JOIN pool AS p ON p.id = o.pool_id").
-			Where("p.load_balancer_id = ?", lbID).Scan(ctx),
+		tx.NewSelect().Model(&r.listeners).Where("o.load_balancer_id = ?", lbID).Order("o.created_at", "o.id").Scan(ctx),
+		tx.NewSelect().Model(&r.pools).Where("o.load_balancer_id = ?", lbID).Order("o.created_at", "o.id").Scan(ctx),
+		tx.NewSelect().Model(&r.members).Join(ofPool).Where("p.load_balancer_id = ?", lbID).Order("o.server_id", "o.id").Scan(ctx),
+		tx.NewSelect().Model(&r.monitors).Join(ofPool).Where("p.load_balancer_id = ?", lbID).Scan(ctx),
 	)
-	if err != nil {
-		return t, err
+	if err == nil && len(r.listeners) > 0 {
+		err = tx.NewSelect().Model(&r.policies).Join(ofListener).Where("l.load_balancer_id = ?", lbID).Order("o.position", "o.id").Scan(ctx)
 	}
-	byID := make(map[string]*lb.Pool, len(pools))
-	t.Pools = slices.Grow(t.Pools, len(pools)) // so that the pointers stay good
-	for _, p := range pools {
-		t.Pools = append(t.Pools, p.Pool)
-		byID[p.ID] = &t.Pools[len(t.Pools)-1]
+	if err == nil && len(r.policies) > 0 {
+		err = tx.NewSelect().Model(&r.rules).Join("JOIN l7policy AS p ON p.id = o.l7policy_id JOIN listener AS l ON l.id = p.listener_id").
+			Where("l.load_balancer_id = ?", lbID).Order("o.created_at", "o.id").Scan(ctx)
 	}
-	for _, l := range listeners {
-		t.Listeners = append(t.Listeners, l.Listener)
+	if err == nil {
+		r.plant(&t)
 	}
-	if err := readPolicies(ctx, tx, lbID, t.Listeners); err != nil {
-		return t, err
-	}
-	for _, m := range members {
-		p := byID[m.PoolID]
-		p.Members = append(p.Members, m.Member)
-	}
-	for _, h := range monitors {
-		byID[h.PoolID].HealthMonitor = &h.HealthMonitor
-	}
-	return t, nil
+	return t, err
 }
 
-// readPolicies reads the policies and rules of a load balancer's listeners.
-func readPolicies(ctx context.Context, tx bun.IDB, lbID string, listeners []lb.Listener) error {
-	if len(listeners) == 0 {
-		return nil
+// treeRows are a tree's children as they are read: listeners, pools and rules by creation, policies by position, members
+// by their servers' ids.
+type treeRows struct {
+	listeners []listenerRow
+	policies  []l7PolicyRow
+	rules     []l7RuleRow
+	pools     []poolRow
+	members   []memberRow
+	monitors  []healthMonitorRow
+}
+
+// plant puts children under their parents.
+func (r *treeRows) plant(t *lb.Tree) {
+	rulesOf, policiesOf, membersOf := map[string][]lb.L7Rule{}, map[string][]lb.L7Policy{}, map[string][]lb.Member{}
+	for i := range r.rules {
+		rulesOf[r.rules[i].PolicyID] = append(rulesOf[r.rules[i].PolicyID], r.rules[i].L7Rule)
 	}
-	var policies []l7PolicyRow
-	err := tx.NewSelect().Model(&policies).Join("JOIN listener AS l ON l.id = o.listener_id").
-		Where("l.load_balancer_id = ?", lbID).Order("o.position").Scan(ctx)
-	if err != nil || len(policies) == 0 {
-		return err
-	}
-	var rules []l7RuleRow
-	err = tx.NewSelect().Model(&rules).Join("JOIN l7policy AS p ON p.id = o.l7policy_id JOIN listener AS l ON l.id = p.listener_id").
-		Where("l.load_balancer_id = ?", lbID).Order("o.created_at", "o.id").Scan(ctx)
-	if err != nil {
-		return err
-	}
-	rulesOf, policiesOf := map[string][]lb.L7Rule{}, map[string][]lb.L7Policy{}
-	for _, r := range rules {
-		rulesOf[r.PolicyID] = append(rulesOf[r.PolicyID], r.L7Rule)
-	}
-	for _, p := range policies {
+	for i := range r.policies {
+		p := r.policies[i].L7Policy
 		p.Rules = rulesOf[p.ID]
-		policiesOf[p.ListenerID] = append(policiesOf[p.ListenerID], p.L7Policy)
+		policiesOf[p.ListenerID] = append(policiesOf[p.ListenerID], p)
 	}
-	for i := range listeners {
-		listeners[i].L7Policies = policiesOf[listeners[i].ID]
+	for i := range r.members {
+		membersOf[r.members[i].PoolID] = append(membersOf[r.members[i].PoolID], r.members[i].Member)
 	}
-	return nil
+	monitorOf := map[string]*lb.HealthMonitor{}
+	for i := range r.monitors {
+		monitorOf[r.monitors[i].PoolID] = &r.monitors[i].HealthMonitor
+	}
+	t.Listeners, t.Pools = nil, nil
+	for i := range r.listeners {
+		l := r.listeners[i].Listener
+		l.L7Policies = policiesOf[l.ID]
+		t.Listeners = append(t.Listeners, l)
+	}
+	for i := range r.pools {
+		p := r.pools[i].Pool
+		p.Members, p.HealthMonitor = membersOf[p.ID], monitorOf[p.ID]
+		t.Pools = append(t.Pools, p)
+	}
 }
 
 func readLoadBalancer(ctx context.Context, tx bun.IDB, lbID string, forUpdate bool) (lb.LoadBalancer, error) {
