@@ -104,7 +104,9 @@ func New(deps Deps) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.serveNeutron(mux)
+	if err := s.serveNeutron(mux); err != nil {
+		return nil, err
+	}
 	mux.HandleFunc("GET /{$}", s.versions)
 	mux.HandleFunc("GET /v2.0", func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, "v2") })
 	for path := range docsTypes {

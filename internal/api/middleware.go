@@ -116,7 +116,7 @@ func logged(next http.Handler, log *slog.Logger, observe Observe) http.Handler {
 }
 
 // open are the paths that anybody may read. Where no health is shown, nobody has to say who they are to learn that.
-var open = map[string]bool{"/": true, "/openapi.json": true, networkPath: true, "/healthcheck": true, keyManagerPrefix: true, keyManagerPrefix + "/v1": true}
+var open = map[string]bool{"/": true, "/openapi.json": true, networkPath: true, networkPath + "/openapi": true, "/healthcheck": true, keyManagerPrefix: true, keyManagerPrefix + "/v1": true}
 
 // bounded looks at the size of a request.
 func bounded(w http.ResponseWriter, r *http.Request) error {

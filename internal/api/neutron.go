@@ -29,10 +29,15 @@ func (s *server) neutronAPI() *neutron.API {
 }
 
 // serveNeutron puts the Network v2.0 subset on the mux.
-func (s *server) serveNeutron(mux *http.ServeMux) {
+func (s *server) serveNeutron(mux *http.ServeMux) error {
 	mux.HandleFunc("GET "+networkPath, func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusOK, neutron.Versions(base(r.Context())+networkPath))
 	})
+	document, err := NetworkOpenAPI()
+	if err != nil {
+		return err
+	}
+	mux.HandleFunc("GET "+networkPath+"/openapi", func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, document) })
 	for _, route := range s.neutronAPI().Routes() {
 		mux.HandleFunc(route.Method+" "+networkPath+route.Path, func(w http.ResponseWriter, r *http.Request) {
 			c, err := readCall(r)
@@ -49,6 +54,7 @@ func (s *server) serveNeutron(mux *http.ServeMux) {
 			write(w, route.Status, body)
 		})
 	}
+	return nil
 }
 
 // failNeutron answers with an error in Neutron's shape, where it is one of the handlers' own.

@@ -261,6 +261,9 @@ func TestNetworkLists(t *testing.T) {
 		t.Error(a.body)
 	}
 	l.must(200, "GET", "/network/v2.0/quotas/a", "")
+	if a := l.must(200, "GET", "/network/openapi.json", ""); a.get(t, "openapi") != "3.1.0" {
+		t.Error(a.get(t, "openapi"))
+	}
 	l.must(404, "GET", "/network/v2.0/nothing", "")
 	l.must(405, "POST", "/network/v2.0/routers", `{"router":{}}`)
 	l.with(func(d *api.Deps) { d.Neutron = nil })

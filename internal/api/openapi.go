@@ -27,6 +27,11 @@ func OpenAPI() ([]byte, error) {
 	if err := addExamples(document); err != nil {
 		return nil, fmt.Errorf("write openapi document: %w", err)
 	}
+	return written(document)
+}
+
+// written is a document as it is served and kept.
+func written(document *huma.OpenAPI) ([]byte, error) {
 	b, err := document.MarshalJSON()
 	if err != nil {
 		return nil, fmt.Errorf("write openapi document: %w", err)

@@ -13,4 +13,9 @@ func TestOpenAPIDocumentIsCommitted(t *testing.T) {
 		t.Fatal(err)
 	}
 	golden.Want(t, "../../docs/reference/openapi.json", string(got))
+	networks, err := api.NetworkOpenAPI()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Want(t, "../../docs/reference/network.openapi.json", string(networks))
 }
