@@ -125,17 +125,20 @@ func (s *server) checkProfile(kind lb.OfferKind, p lb.OfferProfile) error {
 // choice reads what a new load balancer is to be made with. What is not offered is the request's fault: 400.
 func (s *server) choice(ctx context.Context, kind lb.OfferKind, id string, provider *string) (lb.OfferProfile, error) {
 	o, p, err := s.Store.OfferWithProfile(ctx, kind, id)
-	if err != nil {
-		return p, badReference(err)
+	if lb.KindOf(err) == lb.KindNotFound {
+		field := map[lb.OfferKind]string{lb.OfferFlavor: "flavor_id", lb.OfferZone: "availability zone"}[kind]
+		return p, lb.Invalidf("Invalid %s.", field)
+	} else if err != nil {
+		return p, err
 	}
 	if !o.Enabled {
-		return p, lb.Faultf(lb.KindInvalid, "The selected %s is not allowed in this deployment: %s", kind, o.Name)
+		return p, lb.Faultf(lb.KindInvalid, "The selected %s is not allowed in this deployment: %s", kind, o.ID)
 	}
 	if *provider == "" {
 		*provider = p.ProviderName
 	}
 	if !sameProvider(*provider, p.ProviderName) {
-		return p, lb.Faultf(lb.KindInvalid, "%s %s is of provider '%s' and the load balancer of '%s'.", kind.Title(), o.Name, p.ProviderName, *provider)
+		return p, lb.Faultf(lb.KindInvalid, "%s '%s' is not compatible with provider '%s'", kind.Title(), o.ID, *provider)
 	}
 	return p, nil
 }
