@@ -28,6 +28,7 @@ type Commands struct {
 	Pool          poolCommands          `cmd:"" help:"Pools of members."`
 	Member        memberCommands        `cmd:"" help:"Members of a pool."`
 	HealthMonitor healthMonitorCommands `cmd:"" name:"healthmonitor" help:"Health monitors of pools."`
+	Secret        secretCommands        `cmd:"" help:"Certificates and keys, for TLS."`
 	Quota         quotaCommands         `cmd:"" help:"Quotas of projects."`
 	Flavor        flavorCommands        `cmd:"" help:"Flavors: what kinds of load balancers there are."`
 	FlavorProfile flavorProfileCommands `cmd:"" name:"flavorprofile" help:"What flavors mean (operator)."`
