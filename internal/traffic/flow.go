@@ -35,11 +35,21 @@ type Flow struct {
 // lost and sent again counts as alive, and one that hangs for good as hung.
 const flowTimeout = 10 * time.Second
 
+// keepAlive lets a flow ask when it has nothing to send: whose line was acknowledged by a kernel that was cut off before its
+// process had read it waits for an echo that will never come, and sends nothing again that could be reset.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 30}
+
 // OpenFlow connects and learns which amphora the connection goes through.
 func OpenFlow(ctx context.Context, dial Dial, source netip.Addr, addr string, interval time.Duration) (*Flow, error) {
 	conn, err := dial(ctx, source, addr)
 	if err != nil {
 		return nil, fmt.Errorf("open flow from %s: %w", source, err)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		err = tcp.SetKeepAliveConfig(keepAlive)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open flow from %s: %w", source, err), conn.Close())
 	}
 	f := &Flow{Source: source, conn: conn, r: bufio.NewReader(conn), interval: interval}
 	if f.Local, err = netip.ParseAddrPort(conn.LocalAddr().String()); err == nil {
