@@ -63,6 +63,7 @@ func Routes(o Options) *http.ServeMux {
 		"GET " + v3 + "/users/{user_id}/projects":                        s.listUserProjects,
 		"GET " + v3 + "/roles":                                           s.listRoles,
 		"GET " + v3 + "/roles/{id}":                                      s.showRole,
+		"GET " + v3 + "/role_assignments":                                s.listAssignments,
 		"GET " + v3 + "/domains":                                         s.listDomains,
 		"GET " + v3 + "/domains/{id}":                                    s.showDomain,
 		"GET " + v3 + "/users/{user_id}/application_credentials":         s.listCredentials,
