@@ -26,6 +26,9 @@ type Service struct {
 	ID    string
 	VIP   netip.Addr
 
+	// Flavor is the id of the flavor to create it with; "" is none.
+	Flavor string
+
 	FrontEnd, BackEnd wire.Network
 	Members           []*Machine
 	// Asked is when the POST of the load balancer was sent.
@@ -82,7 +85,7 @@ func (s *Stage) serve(ctx context.Context, m *Machine) error {
 // Create asks for the load balancer, whole in one call, and returns as soon as the API accepted it.
 func (s *Service) Create(ctx context.Context, name string) error {
 	s.Asked = time.Now()
-	tree, err := s.stage.client.CreateTree(ctx, wire.LoadBalancerCreate{
+	in := wire.LoadBalancerCreate{
 		Name: wire.Some(name), VIPSubnetID: wire.Some(s.FrontEnd.Subnets[0].ID),
 		Listeners: wire.Some([]wire.ListenerCreate{
 			s.listener("web", "HTTP", WebPort, &wire.HealthMonitorCreate{
@@ -90,7 +93,11 @@ func (s *Service) Create(ctx context.Context, name string) error {
 			}),
 			s.listener("echo", "TCP", EchoPort, nil),
 		}),
-	})
+	}
+	if s.Flavor != "" {
+		in.FlavorID = wire.Some(s.Flavor)
+	}
+	tree, err := s.stage.client.CreateTree(ctx, in)
 	if err != nil {
 		return fmt.Errorf("create load balancer: %w", err)
 	}
