@@ -187,6 +187,7 @@ type handler func(ctx context.Context, c *call) (any, error)
 func (s *server) handle(api huma.API, op huma.Operation, h handler) {
 	api.OpenAPI().AddOperation(&op)
 	status := op.DefaultStatus
+	called := operation{id: op.OperationID, method: op.Method, path: op.Path, status: status}
 	api.Adapter().Handle(&op, func(hc huma.Context) {
 		r, w := humago.Unwrap(hc)
 		c, err := readCall(r)
@@ -196,7 +197,7 @@ func (s *server) handle(api huma.API, op huma.Operation, h handler) {
 		}
 		ctx, about := r.Context(), (*note)(nil)
 		if mutates(op.Method) {
-			ctx, about = noted(ctx, &op)
+			ctx, about = noted(ctx, called)
 		}
 		switch {
 		case err != nil:
@@ -206,7 +207,7 @@ func (s *server) handle(api huma.API, op huma.Operation, h handler) {
 			body, err = answered(ctx, c, h)
 		}
 		if about != nil {
-			s.audit(ctx, &op, about, c, body, err)
+			s.audit(ctx, called, about, c, body, err)
 		}
 		if err != nil {
 			fail(w, r, s.Log, err)

@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/danielgtaylor/huma/v2"
-
 	"colonnade/internal/api/wire"
 	"colonnade/internal/lb"
 )
@@ -32,15 +30,21 @@ func noteOf(ctx context.Context) *note {
 	return new(note)
 }
 
+// operation is a call as events name it.
+type operation struct {
+	id, method, path string
+	status           int // when it succeeds
+}
+
 func mutates(method string) bool {
 	return method != http.MethodGet && method != http.MethodHead
 }
 
 // noted gives a call that changes something its note, and its events the call's name.
-func noted(ctx context.Context, op *huma.Operation) (context.Context, *note) {
+func noted(ctx context.Context, op operation) (context.Context, *note) {
 	n := new(note)
 	caller := lb.CallerOf(ctx)
-	caller.Operation, caller.Outcome, caller.Recorded = op.OperationID, op.DefaultStatus, &n.recorded
+	caller.Operation, caller.Outcome, caller.Recorded = op.id, op.status, &n.recorded
 	return context.WithValue(lb.WithCaller(ctx, caller), keyNote, n), n
 }
 
@@ -49,14 +53,14 @@ const auditTimeout = 5 * time.Second
 
 // audit records a call that changes something, unless its own transactions did. What was refused, and what changed
 // nothing, is recorded at a bounded rate: a tenant can ask for it as often as they like.
-func (s *server) audit(ctx context.Context, op *huma.Operation, n *note, c *call, body []byte, err error) {
+func (s *server) audit(ctx context.Context, op operation, n *note, c *call, body []byte, err error) {
 	if err == nil && n.recorded.Load() > 0 {
 		return
 	}
 	caller := lb.CallerOf(ctx)
 	e := eventOf(op, c, body, err)
 	e.LoadBalancerID, e.ProjectID = n.lbID, n.projectID
-	if op.Path == lbaas+"/loadbalancers/{id}" {
+	if op.path == lbaas+"/loadbalancers/{id}" {
 		e.LoadBalancerID = e.ObjectID
 	}
 	if e.ProjectID == "" || e.Outcome == http.StatusForbidden {
@@ -84,10 +88,10 @@ var past = map[string]string{
 }
 
 // eventOf is a call as an event.
-func eventOf(op *huma.Operation, c *call, body []byte, err error) lb.Event {
-	verb, kind, _ := strings.Cut(op.OperationID, "-")
+func eventOf(op operation, c *call, body []byte, err error) lb.Event {
+	verb, kind, _ := strings.Cut(op.id, "-")
 	kind = strings.ReplaceAll(kind, "-", " ")
-	e := lb.Event{ObjectKind: kind, Action: strings.TrimSpace(kind + " " + past[verb]), Outcome: op.DefaultStatus}
+	e := lb.Event{ObjectKind: kind, Action: strings.TrimSpace(kind + " " + past[verb]), Outcome: op.status}
 	if past[verb] == "" {
 		e.Action = verb + " " + kind
 	}
@@ -100,16 +104,32 @@ func eventOf(op *huma.Operation, c *call, body []byte, err error) lb.Event {
 	}
 	if err != nil {
 		a := answerFor(err)
-		e.Action, e.Outcome, e.Reason = strings.ReplaceAll(op.OperationID, "-", " ")+" refused", a.status, textOf(a)
+		e.Action, e.Outcome, e.Reason = strings.ReplaceAll(op.id, "-", " ")+" refused", a.status, textOf(a)
 		return e
 	}
-	var made map[string]struct{ ID string }
-	if op.Method == http.MethodPost && json.Unmarshal(body, &made) == nil {
-		for _, o := range made {
-			e.ObjectID = o.ID
-		}
+	if op.method == http.MethodPost {
+		e.ObjectID = madeID(body)
 	}
 	return e
+}
+
+// madeID is the id of what a creation answers: {"pool": {"id": …}}, or {"secret_ref": "…/<id>"}.
+func madeID(body []byte) string {
+	var objects map[string]json.RawMessage
+	if json.Unmarshal(body, &objects) != nil {
+		return ""
+	}
+	for _, o := range objects {
+		var made struct{ ID string }
+		var ref string
+		if json.Unmarshal(o, &made) == nil {
+			return made.ID
+		}
+		if json.Unmarshal(o, &ref) == nil {
+			return ref[strings.LastIndex(ref, "/")+1:]
+		}
+	}
+	return ""
 }
 
 // Bounds of what an event takes over from a request.

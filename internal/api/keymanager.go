@@ -72,7 +72,7 @@ func keyManaging(next http.Handler, s *server) http.Handler {
 	mux := http.NewServeMux()
 	handle := func(pattern string, status int, h func(r *http.Request) (any, error)) {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			out, err := h(r)
+			out, err := s.keyManagerCall(r, pattern, status, h)
 			if err != nil {
 				failKeyManager(w, r, s, err)
 				return
@@ -106,6 +106,26 @@ func keyManaging(next http.Handler, s *server) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// keyManagerCall serves a call, and records it when it changes something.
+func (s *server) keyManagerCall(r *http.Request, pattern string, status int, h func(r *http.Request) (any, error)) (any, error) {
+	method, path, _ := strings.Cut(pattern, " ")
+	if !mutates(method) {
+		return h(r)
+	}
+	verb := map[string]string{http.MethodPost: "create", http.MethodPut: "update", http.MethodDelete: "delete"}[method]
+	kind := strings.TrimSuffix(strings.Split(strings.TrimPrefix(path, keyManagerPrefix+"/v1/"), "/")[0], "s")
+	called := operation{id: verb + "-" + kind, method: method, path: path, status: status}
+	ctx, about := noted(r.Context(), called)
+	r = r.WithContext(ctx)
+	out, err := h(r)
+	var body []byte
+	if ref, ok := out.(map[string]string); ok {
+		body, _ = json.Marshal(ref) // texts can be written
+	}
+	s.audit(ctx, called, about, &call{r: r}, body, err)
+	return out, err
 }
 
 // failKeyManager answers with an error as clients of the key manager read it: title and description.

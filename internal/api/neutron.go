@@ -39,13 +39,21 @@ func (s *server) serveNeutron(mux *http.ServeMux) error {
 	}
 	mux.HandleFunc("GET "+networkPath+"/openapi", func(w http.ResponseWriter, _ *http.Request) { write(w, http.StatusOK, document) })
 	for _, route := range s.neutronAPI().Routes() {
+		called := operation{id: route.Name, method: route.Method, path: networkPath + route.Path, status: route.Status}
 		mux.HandleFunc(route.Method+" "+networkPath+route.Path, func(w http.ResponseWriter, r *http.Request) {
 			c, err := readCall(r)
 			var body []byte
+			ctx, about := r.Context(), (*note)(nil)
+			if mutates(called.method) {
+				ctx, about = noted(ctx, called)
+			}
 			if err == nil {
-				body, err = answered(r.Context(), c, func(ctx context.Context, c *call) (any, error) {
+				body, err = answered(ctx, c, func(ctx context.Context, c *call) (any, error) {
 					return route.Serve(ctx, neutron.Request{ID: c.id(), Query: c.query, Body: c.body, URL: asked(ctx)})
 				})
+			}
+			if about != nil {
+				s.audit(ctx, called, about, c, body, err)
 			}
 			if err != nil {
 				s.failNeutron(w, r, err)

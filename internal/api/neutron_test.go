@@ -55,6 +55,7 @@ func (n netRows) CreateSubnet(ctx context.Context, s network.Subnet) (network.Su
 func (n netRows) DeleteNetwork(ctx context.Context, id string) error {
 	return n.rows.DeleteNetwork(ctx, id)
 }
+
 func (n netRows) DeleteSubnet(ctx context.Context, id string) error {
 	return n.rows.DeleteSubnet(ctx, id)
 }
