@@ -5,7 +5,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"colonnade/internal/api"
 	"colonnade/internal/network"
+	"colonnade/internal/network/noop"
 )
 
 // project is the caller's, and role what they are in it.
@@ -82,4 +84,15 @@ func TestAmphoraAddressPool(t *testing.T) {
 	if diff := cmp.Diff(before, l.counts()); diff != "" {
 		t.Error(diff)
 	}
+}
+
+func TestVIPOfAnyPortWithoutANetwork(t *testing.T) {
+	l := newLab(t, nil)
+	l.with(func(d *api.Deps) { d.Networks, d.Operator = noop.New(), nil })
+	body := `{"loadbalancer":{"vip_port_id":"` + strangerID + `"}}`
+	if a := l.must(201, "POST", "/v2.0/lbaas/loadbalancers", body); a.get(t, "loadbalancer.vip_port_id") != strangerID {
+		t.Error(a.body)
+	}
+	l.must(409, "POST", "/v2.0/lbaas/loadbalancers", body)
+	l.must(201, "POST", "/v2.0/lbaas/loadbalancers", `{"loadbalancer":{"vip_subnet_id":"`+subnetID+`","amphora_address_pool":["10.9.0.0/24"]}}`)
 }
