@@ -117,6 +117,11 @@ func (p *planner) takeSwapsIn(d *drafting) error {
 		if err := d.add(Failing, distributor.TakeSwaps([]distributor.Swap{s})); err != nil {
 			return err
 		}
+		if a := p.amphora(s.StandbyID); a != nil && a.Position < 0 && !going(*a) && a.FrontEndMAC != "" && !names(d.table, a.ID) {
+			if err := d.add(Failing, distributor.StoodIn(s, holderOf(*a))); err != nil {
+				return err
+			}
+		}
 		reason := reasonSwapped + s.Reason
 		if a := p.amphora(s.AmphoraID); a != nil && !going(*a) && !d.taken[a.ID] {
 			d.taken[a.ID] = true
@@ -149,8 +154,9 @@ func (p *planner) takeSwapsIn(d *drafting) error {
 			d.taken[h] = true
 			d.steps = append(d.steps, Step{Act: Act{ActTakeSwapIn, h}, Position: s.Position, From: s.AmphoraID, Reason: reason})
 		} else if a := p.amphora(s.StandbyID); a != nil && a.Position < 0 && !going(*a) && a.DrainingSince.IsZero() && !d.taken[a.ID] && earlier(d.table, a.ID) &&
-			(h != "" || s.Position >= len(d.table.Current.Holders)) {
-			// The position was somebody else's, or given up, by then: what the standby took until the distributor heard of it drains.
+			(h != "" || s.Position >= len(d.table.Current.Holders) || !p.candidate(*a)) {
+			// The position was somebody else's, or given up, by then, or the standby cannot fill it any more: what it took until the
+			// distributor heard of it drains.
 			d.taken[a.ID] = true
 			d.steps = append(d.steps, Step{Act: Act{ActShrink, a.ID}, Position: s.Position, Reason: "the distributor swapped it in after the position had gone elsewhere"})
 		}

@@ -93,6 +93,39 @@ func TestSwapsAndTheManager(t *testing.T) {
 		}
 		w.settle(a, 90)
 	})
+	t.Run("and when the manager has found the holder dead by then: it fills nothing, and what it took drains", func(t *testing.T) {
+		reached := 0
+		for crash := 1; crash < 40; crash++ {
+			w, a := built(t)
+			victim, standby := w.holders()[1], w.standby()
+			w.row(standby).OutOfService = true // the worker did that
+			w.distDown = true                  // it has not noticed yet
+			w.machines[victim].running = false
+			for range 3 {
+				w.tick()
+			}
+			w.crashAt, w.crashAfter = crash, true
+			_, _ = w.reconcile(a)
+			w.crashAt, w.distDown = 0, false
+			in, _, _ := cluster.DecodeInstall(w.cluster.Table)
+			if w.distTable == in.Version || w.row(standby) == nil || w.row(standby).Status != lb.AmphoraAllocated {
+				continue
+			}
+			reached++
+			w.mu.Lock()
+			w.swap()
+			w.mu.Unlock()
+			a = w.actor()
+			_, _ = w.reconcile(a)
+			if r := w.row(standby); len(w.swaps) != 1 || r == nil || r.DrainingSince.IsZero() {
+				t.Errorf("swaps %+v: what it took does not drain: %+v\n%s", w.swaps, r, w.history())
+			}
+			w.settle(a, 90)
+		}
+		if reached == 0 {
+			t.Fatal("the moment was never met")
+		}
+	})
 	t.Run("the distributor swaps while a table is on its way: taken in at once", func(t *testing.T) {
 		for crash := 1; crash < 30; crash++ {
 			w, a := built(t)

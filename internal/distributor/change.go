@@ -254,6 +254,17 @@ func TakeSwaps(swaps []Swap) Change {
 	}
 }
 
+// StoodIn is for a swap that was taken in by a table that did not name its standby any more: it served the rows all the same.
+func StoodIn(s Swap, standby Holder) Change {
+	return func(d *draft) error {
+		if _, err := d.name(standby); err != nil {
+			return fmt.Errorf("swap %d: %w", s.Seq, err)
+		}
+		d.servedFor(s)
+		return nil
+	}
+}
+
 // servedFor puts a swap's standby where the silent amphora stands in the newest generation that gave it the position, or where
 // it stood before it died. A generation of which nobody else was left has been dropped, and is made again.
 func (d *draft) servedFor(s Swap) {
