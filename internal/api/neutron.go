@@ -21,7 +21,7 @@ var networkCollections = []string{"networks", "subnets", "ports", "floatingips",
 // neutronAPI is the handlers of the Network v2.0 subset.
 func (s *server) neutronAPI() *neutron.API {
 	return &neutron.API{Deps: neutron.Deps{
-		Networks: s.Neutron, Who: principal, Decode: decodeBody, TenantRanges: s.Settings.TenantRanges,
+		Networks: s.Neutron, Named: s.Networks, Who: principal, Decode: decodeBody, TenantRanges: s.Settings.TenantRanges,
 		Project: func(ctx context.Context, given ...string) (string, error) {
 			return projectOf(ctx, wire.Some(cmp.Or(given...)), wire.Opt[string]{})
 		},

@@ -47,8 +47,10 @@ type Networks interface {
 
 // Deps is what the handlers stand on.
 type Deps struct {
-	// Networks is nil where networks are made elsewhere; all calls answer 501 then.
+	// Networks is nil where networks are made elsewhere; all calls answer 501 then, but look-ups by id in Named.
 	Networks Networks
+	// Named is nil where nothing can be looked up.
+	Named Named
 	// Who makes a request.
 	Who func(ctx context.Context) identity.Principal
 	// Decode reads {"<root>": …} strictly into dst, by the tags that package api/wire describes.
@@ -90,7 +92,7 @@ func (a *API) Routes() []Route {
 		{Method: http.MethodGet, Path: "/v2.0", Name: "list-resources", Status: 200, OutRoot: "resources", Out: []Resource{}, Serve: resources},
 		{Method: http.MethodPost, Path: "/v2.0/security-group-rules", Name: "create-security-group-rule", Status: 201, Serve: refuseRule},
 	}
-	for _, r := range a.kinds() {
+	for _, r := range a.readable(a.kinds()) {
 		path, one := "/v2.0/"+r.path, "/v2.0/"+r.path+"/{id}"
 		add := func(method, path, verb string, status int, in any, inRoot string, out any, outRoot string, list bool, serve Handler) {
 			if serve != nil {
