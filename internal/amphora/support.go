@@ -26,6 +26,9 @@ func (HAProxy) Supports(t *lb.Tree) error {
 	if err := supportsIPv4(t.LoadBalancer.VIPAddress, "an IPv6 VIP"); err != nil {
 		return err
 	}
+	if err := supportsVIP(&t.LoadBalancer); err != nil {
+		return err
+	}
 	for i := range t.Listeners {
 		if err := supportsListener(&t.Listeners[i]); err != nil {
 			return err
@@ -35,6 +38,20 @@ func (HAProxy) Supports(t *lb.Tree) error {
 		if err := supportsPool(&t.Pools[i]); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func supportsVIP(l *lb.LoadBalancer) error {
+	switch {
+	case len(l.AdditionalVIPs) > 0:
+		return lb.Unsupported("additional_vips")
+	case l.VIPQoSPolicyID != "":
+		return lb.Unsupported("vip_qos_policy_id")
+	case len(l.VIPSecurityGroups) > 0: // amphorae let in what listeners' allowed_cidrs say
+		return lb.Unsupported("vip_sg_ids")
+	case l.VIPVnicType == lb.VnicDirect:
+		return lb.Unsupported("vip_vnic_type %s", l.VIPVnicType)
 	}
 	return nil
 }
@@ -96,6 +113,9 @@ func supportsPool(p *lb.Pool) error {
 		return lb.Unsupported("session persistence %s for a pool of protocol %s", sp.Type, p.Protocol)
 	}
 	for i := range p.Members {
+		if p.Members[i].VnicType == lb.VnicDirect {
+			return lb.Unsupported("request_sriov")
+		}
 		if m := &p.Members[i]; m.SubnetID == "" {
 			if err := supportsIPv4(m.Address, "an IPv6 member without a subnet_id (VIPs are IPv4)"); err != nil {
 				return err

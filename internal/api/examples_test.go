@@ -349,7 +349,7 @@ func TestDocumentedFiltersFilter(t *testing.T) {
 			t.Errorf("%s: %d filters", op.OperationID, n)
 		}
 	}
-	for _, words := range map[string]string{"loadbalancers": "vip_qos_policy_id listeners"} {
+	for _, words := range map[string]string{"loadbalancers": "vip_sg_ids listeners"} {
 		for word := range strings.FieldsSeq(words) {
 			l.must(400, "GET", "/v2.0/lbaas/loadbalancers?"+word+"=1", "")
 		}

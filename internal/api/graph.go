@@ -32,6 +32,9 @@ func (s *server) newTree(ctx context.Context, l lb.LoadBalancer, in wire.LoadBal
 	if err := s.checkMemberSubnets(ctx, g.pools); err != nil {
 		return lb.Tree{}, err
 	}
+	if err := s.checkSRIOV(ctx, l.FlavorID, membersOf(g.pools)); err != nil {
+		return lb.Tree{}, err
+	}
 	t, err := lb.NewTree(l, g.listeners, g.pools)
 	if err != nil {
 		return lb.Tree{}, err
@@ -53,12 +56,22 @@ func (s *server) checkMemberSubnets(ctx context.Context, pools []lb.Pool) error 
 	return nil
 }
 
+func membersOf(pools []lb.Pool) (members []lb.Member) {
+	for _, p := range pools {
+		members = append(members, p.Members...)
+	}
+	return members
+}
+
 // grow adds what a request spells out to a load balancer.
 func (s *server) grow(ctx context.Context, lbID, projectID string, growth lb.Growth) (lb.Tree, error) {
 	if err := s.checkMemberSubnets(ctx, growth.Pools); err != nil {
 		return lb.Tree{}, err
 	}
 	if err := s.checkSecrets(ctx, projectID, growth.Listeners, growth.Pools); err != nil {
+		return lb.Tree{}, err
+	}
+	if err := s.checkSRIOVOf(ctx, lbID, membersOf(growth.Pools)); err != nil {
 		return lb.Tree{}, err
 	}
 	return s.change(ctx, lbID, func(t *lb.Tree) error { return t.Grow(growth) })

@@ -81,12 +81,11 @@ func newListener(in wire.ListenerCreate, parent lb.LoadBalancer, rules lb.Rules)
 	if in.Tags.Given() {
 		l.Tags = in.Tags.V
 	}
-	return l, setListener(&l, in.ListenerFields, parent.VIPAddress, rules)
+	return l, setListener(&l, in.ListenerFields, parent, rules)
 }
 
-// setListener puts the fields that are there into the listener and checks the result. vip is any of its load
-// balancer's addresses.
-func setListener(l *lb.Listener, in wire.ListenerFields, vip string, rules lb.Rules) error {
+// setListener puts the fields that are there into the listener and checks the result.
+func setListener(l *lb.Listener, in wire.ListenerFields, parent lb.LoadBalancer, rules lb.Rules) error {
 	in.Name.Into(&l.Name, "")
 	in.Description.Into(&l.Description, "")
 	in.AdminStateUp.Into(&l.Enabled, false)
@@ -107,7 +106,7 @@ func setListener(l *lb.Listener, in wire.ListenerFields, vip string, rules lb.Ru
 	if err := setListenerTLS(l, in.ListenerTLS, rules); err != nil {
 		return err
 	}
-	if err := lb.CheckCIDRFamilies(l.AllowedCIDRs, vip); err != nil {
+	if err := lb.CheckAllowedCIDRs(l.AllowedCIDRs, parent); err != nil {
 		return err
 	}
 	return rules.CheckListener(*l)
@@ -129,8 +128,9 @@ func (s *server) updateListener(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	tree, err := s.change(ctx, l.LoadBalancerID, func(t *lb.Tree) error {
-		vip := t.LoadBalancer.VIPAddress
-		return t.UpdateListener(l.ID, func(l *lb.Listener) error { return setListener(l, in.ListenerFields, vip, s.Settings.Rules) })
+		return t.UpdateListener(l.ID, func(l *lb.Listener) error {
+			return setListener(l, in.ListenerFields, t.LoadBalancer, s.Settings.Rules)
+		})
 	})
 	if err != nil {
 		return nil, err

@@ -108,14 +108,6 @@ func (s *server) createLoadBalancer(ctx context.Context, c *call) (any, error) {
 		ID: uuid.NewString(), ProjectID: project, Name: in.Name.Or(""), Description: in.Description.Or(""),
 		Enabled: !in.AdminStateUp.Set || in.AdminStateUp.V, Provider: in.Provider.Or(""), Tags: in.Tags.V,
 	}
-	err = refuseAny(map[string]bool{
-		"additional_vips":   len(in.AdditionalVIPs.V) > 0,
-		"vip_qos_policy_id": in.VIPQosPolicyID.Given(),
-		"vip_sg_ids":        len(in.VIPSgIDs.V) > 0,
-	})
-	if err != nil {
-		return nil, err
-	}
 	flavor, zone, err := s.choose(ctx, &l, in)
 	if err == nil {
 		err = s.Settings.Rules.CheckProvider(l.Provider)
@@ -126,6 +118,9 @@ func (s *server) createLoadBalancer(ctx context.Context, c *call) (any, error) {
 	vip, err := s.resolveVIP(ctx, l, in)
 	if err == nil {
 		err = checkZone(zone, vip.NetworkID)
+	}
+	if err == nil {
+		err = s.setVIPOptions(ctx, &l, &vip, in, flavor)
 	}
 	if err != nil {
 		return nil, err
@@ -139,7 +134,7 @@ func (s *server) createLoadBalancer(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.plant(ctx, &tree, vip, flavor); err != nil {
+	if err := s.plant(ctx, &tree, vip, in.AdditionalVIPs.V, flavor); err != nil {
 		return nil, err
 	}
 	written, err := s.Store.Tree(ctx, l.ID)
@@ -189,9 +184,10 @@ func (s *server) updateLoadBalancer(ctx context.Context, c *call) (any, error) {
 		err = decodeBody(c.body, "load_balancer", "loadbalancer", &in)
 	}
 	if err == nil {
-		err = refuseAny(map[string]bool{
-			"vip_qos_policy_id": in.VIPQosPolicyID.Given(), "vip_sg_ids": len(in.VIPSgIDs.V) > 0,
-		})
+		err = s.checkQoSPolicy(ctx, in.VIPQosPolicyID)
+	}
+	if err == nil {
+		err = s.checkSecurityGroups(ctx, in.VIPSgIDs.V)
 	}
 	if err != nil {
 		return nil, err
@@ -202,7 +198,7 @@ func (s *server) updateLoadBalancer(ctx context.Context, c *call) (any, error) {
 			in.Description.Into(&l.Description, "")
 			in.AdminStateUp.Into(&l.Enabled, false)
 			in.Tags.Into(&l.Tags, l.Tags) // null leaves them
-			return nil
+			return changeVIPOptions(t, l, in)
 		})
 	})
 	if err != nil {

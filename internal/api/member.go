@@ -74,6 +74,9 @@ func (s *server) createMember(ctx context.Context, c *call) (any, error) {
 	if err == nil {
 		err = s.checkMemberSubnet(ctx, m)
 	}
+	if err == nil {
+		err = s.checkSRIOVOf(ctx, p.LoadBalancerID, []lb.Member{m})
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -94,12 +97,12 @@ func memberFrom(t *lb.Tree, poolID, id string) (any, error) {
 
 // newMember makes a member of a request, with an id and every default.
 func newMember(in wire.MemberCreate, projectID string) (lb.Member, error) {
-	if in.RequestSRIOV.V {
-		return lb.Member{}, lb.Unsupported("request_sriov")
-	}
 	m := lb.Member{
 		ID: uuid.NewString(), ProjectID: projectID, Enabled: true, Weight: 1,
 		Address: in.Address.V, ProtocolPort: in.ProtocolPort.V, SubnetID: in.SubnetID.Or(""),
+	}
+	if in.RequestSRIOV.V {
+		m.VnicType = lb.VnicDirect
 	}
 	return m, setMember(&m, in.MemberFields)
 }
@@ -187,6 +190,9 @@ func (s *server) replaceMembers(ctx context.Context, c *call) (any, error) {
 			}
 			checked[m.SubnetID] = true
 		}
+	}
+	if err := s.checkSRIOVOf(ctx, p.LoadBalancerID, want); err != nil {
+		return nil, err
 	}
 	_, err = s.change(ctx, p.LoadBalancerID, func(t *lb.Tree) error {
 		pool, err := t.Pool(p.ID)

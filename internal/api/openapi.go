@@ -82,7 +82,7 @@ const commonFilters = "id name provisioning_status operating_status admin_state_
 
 // filters are the names that lists filter by, by operation; all but those of tags sort, too.
 var filters = map[string]string{
-	"list-load-balancers": commonFilters + "description provider vip_address vip_port_id vip_subnet_id vip_network_id flavor_id availability_zone",
+	"list-load-balancers": commonFilters + "description provider vip_address vip_port_id vip_subnet_id vip_network_id vip_qos_policy_id flavor_id availability_zone",
 	"list-listeners": commonFilters + "description loadbalancer_id protocol protocol_port connection_limit default_pool_id " +
 		"timeout_client_data timeout_member_connect timeout_member_data timeout_tcp_inspect",
 	"list-pools":           commonFilters + "description loadbalancer_id protocol lb_algorithm healthmonitor_id",

@@ -65,10 +65,21 @@ func loadBalancerFields(l lb.LoadBalancer) wire.LoadBalancerFields {
 		},
 		Description: l.Description,
 		VIPAddress:  l.VIPAddress, VIPPortID: l.VIPPortID, VIPSubnetID: l.VIPSubnetID, VIPNetworkID: l.VIPNetworkID,
-		VIPVnicType: "normal", VIPSgIDs: []string{}, AdditionalVIPs: []json.RawMessage{}, Provider: provider,
+		VIPQosPolicyID: orNull(l.VIPQoSPolicyID), VIPVnicType: vnic(l.VIPVnicType), VIPSgIDs: list(l.VIPSecurityGroups),
+		AdditionalVIPs: views(l.AdditionalVIPs, func(v lb.AdditionalVIP) wire.AdditionalVIPView {
+			return wire.AdditionalVIPView{SubnetID: v.SubnetID, IPAddress: v.Address, PortID: v.PortID}
+		}), Provider: provider,
 		AmphoraAddressPool: l.AmphoraPool,
 		FlavorID:           orNull(l.FlavorID), AvailabilityZone: orNull(l.AvailabilityZone),
 	}
+}
+
+// vnic is the kind of a port as it is shown.
+func vnic(kind string) string {
+	if kind == "" {
+		return lb.VnicNormal
+	}
+	return kind
 }
 
 func loadBalancerView(l lb.LoadBalancer, listeners, pools []string) wire.LoadBalancer {
@@ -195,7 +206,7 @@ func memberView(m lb.Member) wire.Member {
 		},
 		Address: m.Address, ProtocolPort: m.ProtocolPort, Weight: m.Weight, Backup: m.Backup,
 		SubnetID: orNull(m.SubnetID), MonitorAddress: orNull(m.MonitorAddress), MonitorPort: orNull(m.MonitorPort),
-		VnicType: "normal",
+		VnicType: vnic(m.VnicType),
 	}
 }
 

@@ -125,7 +125,7 @@ func (s *server) checkVIP(address string, subnet network.Subnet) error {
 }
 
 // plant makes the VIP's port and writes the tree and its cluster; the port goes again when that fails.
-func (s *server) plant(ctx context.Context, t *lb.Tree, v vip, o lb.FlavorOptions) error {
+func (s *server) plant(ctx context.Context, t *lb.Tree, v vip, more []wire.AdditionalVIP, o lb.FlavorOptions) error {
 	l := &t.LoadBalancer
 	if !v.owned {
 		if _, err := s.Networks.ClaimPort(ctx, v.ID, l.ID); err != nil {
@@ -144,6 +144,9 @@ func (s *server) plant(ctx context.Context, t *lb.Tree, v vip, o lb.FlavorOption
 	key := make([]byte, 16)
 	_, err := rand.Read(key)
 	if err == nil {
+		err = s.plugVIPs(ctx, l, more)
+	}
+	if err == nil {
 		err = s.Store.CreateTree(ctx, *t, s.newCluster(*l, o, hex.EncodeToString(key)))
 	}
 	if err == nil {
@@ -151,8 +154,10 @@ func (s *server) plant(ctx context.Context, t *lb.Tree, v vip, o lb.FlavorOption
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
-	if gone := s.Networks.ReleasePort(ctx, v.ID); gone != nil {
-		s.Log.ErrorContext(ctx, "port of a rejected load balancer left behind", "port_id", v.ID, "lb_id", l.ID, "error", gone)
+	for _, id := range l.VIPPorts() {
+		if gone := s.Networks.ReleasePort(ctx, id); gone != nil {
+			s.Log.ErrorContext(ctx, "port of a rejected load balancer left behind", "port_id", id, "lb_id", l.ID, "error", gone)
+		}
 	}
 	return err
 }

@@ -21,7 +21,6 @@ type place struct {
 	fields   []field
 	creating bool
 	alone    bool // not inside another object
-	dead     bool // inside of what this deployment refuses as a whole, with 501
 	base     map[string]any
 	send     func(object string) answer
 }
@@ -142,7 +141,7 @@ func inside(out []place, p place, table map[string][]field) []place {
 		}
 		child := place{
 			name: p.name + "." + f.name, argument: p.argument + "." + f.name, field: f.name, fields: table[f.nested], creating: true,
-			base: bases[f.nested], dead: p.dead || p.alone && f.name == "additional_vips",
+			base: bases[f.nested],
 		}
 		child.fields = slices.DeleteFunc(slices.Clone(child.fields), func(f field) bool { return !f.create })
 		child.send = func(object string) answer {
@@ -189,11 +188,8 @@ func (p place) wrongs(t *testing.T, f field) []wrong {
 		out = append(out, wrong{what, raw, 400, invalid(f.name, shown, reason)})
 	}
 	if p.creating && (f.mandatory || f.alone && (p.alone || f.name == "protocol" || f.name == "lb_algorithm")) {
-		status, text := 400, invalid(f.name, "None", mandatory)
-		if p.dead && !f.mandatory {
-			status, text = 501, "…"
-		}
-		out = append(out, wrong{"missing", "", status, text}, wrong{"null", "null", status, text})
+		text := invalid(f.name, "None", mandatory)
+		out = append(out, wrong{"missing", "", 400, text}, wrong{"null", "null", 400, text})
 	}
 	if !p.creating && f.nulled == "400" {
 		out = append(out, wrong{"null", "null", 400, "…"})
@@ -207,9 +203,7 @@ func (p place) wrongs(t *testing.T, f field) []wrong {
 		}
 	}
 	semantic := func(what, raw string) {
-		if !p.dead {
-			out = append(out, wrong{what, raw, 400, "…"})
-		}
+		out = append(out, wrong{what, raw, 400, "…"})
 	}
 	oneOf := "Value should be one of: " + strings.Join(f.args, ", ")
 	unquoted := func(reason string) {
@@ -394,7 +388,7 @@ func TestEveryWrongInput(t *testing.T) {
 				if len(object) > 400 {
 					object = object[:400] + "…"
 				}
-				if a.status != w.status && (!p.dead || a.status != 501) {
+				if a.status != w.status {
 					t.Errorf("%s: %d, want %d: %s: %.300s", what, a.status, w.status, object, a.body)
 					return
 				}

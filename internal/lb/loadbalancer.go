@@ -2,7 +2,7 @@ package lb
 
 import "time"
 
-// LoadBalancer is a tenant's load balancer with its one primary VIP.
+// LoadBalancer is a tenant's load balancer.
 type LoadBalancer struct {
 	ID                 string             `bun:"id,pk"`
 	ProjectID          string             `bun:"project_id"`
@@ -18,6 +18,11 @@ type LoadBalancer struct {
 	VIPSubnetID        string             `bun:"vip_subnet_id"`
 	VIPNetworkID       string             `bun:"vip_network_id"`
 	VIPPortOwned       bool               `bun:"vip_port_owned"` // we made the port, so we delete it
+	// VIPQoSPolicyID and VIPSecurityGroups name what the network service does with the VIP's port.
+	VIPQoSPolicyID    string          `bun:"vip_qos_policy_id,nullzero"`
+	VIPSecurityGroups []string        `bun:"vip_sg_ids,type:text"` // JSON text
+	VIPVnicType       string          `bun:"vip_vnic_type"`        // VnicDirect, or "" for VnicNormal
+	AdditionalVIPs    []AdditionalVIP `bun:"additional_vips,type:text"`
 	// AmphoraPool are the ranges that amphorae's own addresses come from; JSON text.
 	AmphoraPool      []string  `bun:"amphora_pool,type:text"`
 	FlavorID         string    `bun:"flavor_id,nullzero"`
@@ -147,6 +152,7 @@ type Member struct {
 	// ServerID is the number HAProxy knows the member by, equal on every amphora and never used twice in a pool,
 	// so that SOURCE_IP decides alike everywhere.
 	ServerID  int       `bun:"server_id"`
+	VnicType  string    `bun:"vnic_type"` // VnicDirect, or "" for VnicNormal
 	Tags      []string  `bun:"tags,type:text"`
 	CreatedAt time.Time `bun:"created_at"`
 	UpdatedAt time.Time `bun:"updated_at,nullzero"`

@@ -67,6 +67,8 @@ func (t *Tree) PoolListeners(poolID string) []string {
 func (t *Tree) Clone() Tree {
 	c := *t
 	c.LoadBalancer.Tags = slices.Clone(t.LoadBalancer.Tags)
+	c.LoadBalancer.VIPSecurityGroups = slices.Clone(t.LoadBalancer.VIPSecurityGroups)
+	c.LoadBalancer.AdditionalVIPs = slices.Clone(t.LoadBalancer.AdditionalVIPs)
 	c.Listeners = slices.Clone(t.Listeners)
 	for i := range c.Listeners {
 		l := &c.Listeners[i]

@@ -52,7 +52,7 @@ func (t *Tree) UpdateMember(poolID, id string, change func(*Member) error) error
 
 // keepIdentity takes over from old what no update changes.
 func (m *Member) keepIdentity(old *Member) {
-	m.ID, m.PoolID, m.ProjectID, m.ServerID, m.SubnetID = old.ID, old.PoolID, old.ProjectID, old.ServerID, old.SubnetID
+	m.ID, m.PoolID, m.ProjectID, m.ServerID, m.SubnetID, m.VnicType = old.ID, old.PoolID, old.ProjectID, old.ServerID, old.SubnetID, old.VnicType
 	m.Address, m.ProtocolPort, m.CreatedAt, m.UpdatedAt = old.Address, old.ProtocolPort, old.CreatedAt, old.UpdatedAt
 }
 

@@ -95,15 +95,18 @@ func NormalizeCIDR(s string) (string, error) {
 }
 
 // CheckCIDRFamilies refuses allowed CIDRs of an IP family the load balancer has no VIP of.
-func CheckCIDRFamilies(cidrs []string, vip string) error {
-	v, vipErr := netip.ParseAddr(vip)
-	if vipErr != nil { // not allocated yet: the driver allocates IPv4
-		v = netip.IPv4Unspecified()
-	}
+func CheckCIDRFamilies(cidrs []string, vips ...string) error {
 	for _, c := range cidrs {
 		p, err := netip.ParsePrefix(c)
-		if err != nil || p.Addr().Is4() != v.Is4() {
-			return Invalidf("One or more allowed_cidrs is not the same IP version as any VIP: %s.", c)
+		fits := func(vip string) bool {
+			v, vipErr := netip.ParseAddr(vip)
+			if vipErr != nil { // not allocated yet: the driver allocates IPv4
+				v = netip.IPv4Unspecified()
+			}
+			return err == nil && p.Addr().Is4() == v.Is4()
+		}
+		if !slices.ContainsFunc(vips, fits) {
+			return Invalidf("CIDR %s IP version incompatible with all VIPs %s IP version.", c, listed(vips))
 		}
 	}
 	return nil

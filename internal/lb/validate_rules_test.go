@@ -111,18 +111,26 @@ func TestValidateHealthMonitor(t *testing.T) {
 	})
 }
 
-func TestCheckCIDRFamilies(t *testing.T) {
-	of := func(vip string, cidrs ...string) error { return lb.CheckCIDRFamilies(cidrs, vip) }
-	other := "Validation failure: One or more allowed_cidrs is not the same IP version as any VIP: "
+func TestCheckAllowedCIDRs(t *testing.T) {
+	of := func(vip string, cidrs ...string) error {
+		return lb.CheckAllowedCIDRs(cidrs, lb.LoadBalancer{VIPAddress: vip})
+	}
+	dual := lb.LoadBalancer{VIPAddress: "198.18.0.1", AdditionalVIPs: []lb.AdditionalVIP{{Address: "2001:db8::1"}}}
+	other := func(cidr, vips string) string {
+		return "Validation failure: CIDR " + cidr + " IP version incompatible with all VIPs [" + vips + "] IP version."
+	}
 	checkRules(t, []rule{
 		{"none", of("198.18.0.1"), 0, ""},
 		{"IPv4", of("198.18.0.1", "10.0.0.0/8", "0.0.0.0/0"), 0, ""},
 		{"IPv6", of("2001:db8::1", "2001:db8::/32"), 0, ""},
-		{"IPv6 on IPv4", of("198.18.0.1", "10.0.0.0/8", "::/0"), lb.KindInvalid, other + "::/0."},
-		{"IPv4 on IPv6", of("2001:db8::1", "10.0.0.0/8"), lb.KindInvalid, other + "10.0.0.0/8."},
+		{"both on both", lb.CheckAllowedCIDRs([]string{"::/0", "0.0.0.0/0"}, dual), 0, ""},
+		{"IPv6 on IPv4", of("198.18.0.1", "10.0.0.0/8", "::/0"), lb.KindInvalid, other("::/0", "'198.18.0.1'")},
+		{"IPv4 on IPv6", of("2001:db8::1", "10.0.0.0/8"), lb.KindInvalid, other("10.0.0.0/8", "'2001:db8::1'")},
 		{"VIP not allocated yet", of("", "10.0.0.0/8"), 0, ""},
-		{"VIP not allocated yet, IPv6", of("", "::/0"), lb.KindInvalid, other + "::/0."},
-		{"no CIDR", of("198.18.0.1", "10.0.0.1"), lb.KindInvalid, other + "10.0.0.1."},
+		{"VIP not allocated yet, IPv6", of("", "::/0"), lb.KindInvalid, other("::/0", "''")},
+		{"no CIDR", lb.CheckAllowedCIDRs([]string{"10.0.0.1"}, dual), lb.KindInvalid, other("10.0.0.1", "'198.18.0.1', '2001:db8::1'")},
+		{"security groups", lb.CheckAllowedCIDRs([]string{"::/0"}, lb.LoadBalancer{VIPSecurityGroups: []string{"g"}}), lb.KindInvalid, "Validation failure: Allowed CIDRs are not allowed when using custom VIP Security Groups."},
+		{"security groups and no CIDR", lb.CheckAllowedCIDRs(nil, lb.LoadBalancer{VIPSecurityGroups: []string{"g"}}), 0, ""},
 	})
 }
 

@@ -79,7 +79,7 @@ func healthMonitorObject(h lb.HealthMonitor) object {
 }
 
 func loadBalancerObject(l lb.LoadBalancer) object {
-	l.Tags = canonical(l.Tags)
+	l.Tags, l.VIPSecurityGroups, l.AdditionalVIPs = canonical(l.Tags), canonical(l.VIPSecurityGroups), canonical(l.AdditionalVIPs)
 	row := &loadBalancerRow{LoadBalancer: l}
 	l.ProvisioningStatus, l.OperatingStatus, l.StatusReason, l.UpdatedAt = "", "", "", time.Time{}
 	l.Revision, l.Epoch, l.PendingSince = 0, 0, time.Time{}

@@ -98,7 +98,7 @@ var (
 			relatedIDs("listener_ids", "id", "listener", "c.load_balancer_id = o.id"),
 			relatedIDs("pool_ids", "id", "pool", "c.load_balancer_id = o.id"),
 		},
-		columns: columns(common + "description provider vip_address vip_port_id vip_subnet_id vip_network_id flavor_id? availability_zone?"),
+		columns: columns(common + "description provider vip_address vip_port_id vip_subnet_id vip_network_id vip_qos_policy_id? flavor_id? availability_zone?"),
 	}
 	listeners = resource{
 		table: "listener", project: "o.project_id", tags: true,

@@ -323,7 +323,7 @@ CREATE TABLE load_balancer (
     revision INTEGER NOT NULL CHECK (revision >= 1),
     epoch INTEGER NOT NULL CHECK (epoch >= 0),
     pending_since TIMESTAMP
-, flavor_id TEXT, availability_zone TEXT, topology TEXT NOT NULL DEFAULT 'ACTIVE_ACTIVE', amphora_pool TEXT);
+, flavor_id TEXT, availability_zone TEXT, topology TEXT NOT NULL DEFAULT 'ACTIVE_ACTIVE', amphora_pool TEXT, vip_qos_policy_id TEXT, vip_sg_ids TEXT, vip_vnic_type TEXT NOT NULL DEFAULT '', additional_vips TEXT);
 
 CREATE INDEX load_balancer_created ON load_balancer (created_at, id);
 
@@ -354,7 +354,7 @@ CREATE TABLE member (
     server_id INTEGER NOT NULL CHECK (server_id >= 1),
     tags TEXT,
     created_at TIMESTAMP NOT NULL,
-    updated_at TIMESTAMP,
+    updated_at TIMESTAMP, vnic_type TEXT NOT NULL DEFAULT '',
     UNIQUE (pool_id, ip_address, protocol_port),
     UNIQUE (pool_id, server_id)
 );

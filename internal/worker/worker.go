@@ -327,11 +327,12 @@ func (r *run) remove(ctx context.Context) (time.Duration, error) {
 		return waitLook, err
 	}
 	crash(stepFinish, crashpoint.Before)
-	if l.VIPPortID != "" {
+	for _, id := range l.VIPPorts() {
 		portCtx, cancel := context.WithTimeout(ctx, r.PortTimeout)
-		defer cancel()
-		if err := r.Network.ReleasePort(portCtx, l.VIPPortID); err != nil {
-			return 0, fmt.Errorf("release port of the VIP: %w", err)
+		err := r.Network.ReleasePort(portCtx, id)
+		cancel()
+		if err != nil {
+			return 0, fmt.Errorf("release port of a VIP: %w", err)
 		}
 	}
 	crash(stepFinish, crashpoint.Acted)

@@ -31,20 +31,27 @@ type Common struct {
 // LoadBalancerFields are those of a load balancer but its children.
 type LoadBalancerFields struct {
 	Common
-	Description      string            `json:"description"`
-	VIPAddress       string            `json:"vip_address"`
-	VIPPortID        string            `json:"vip_port_id"`
-	VIPSubnetID      string            `json:"vip_subnet_id"`
-	VIPNetworkID     string            `json:"vip_network_id"`
-	VIPQosPolicyID   *string           `json:"vip_qos_policy_id"`
-	VIPVnicType      string            `json:"vip_vnic_type"`
-	VIPSgIDs         []string          `json:"vip_sg_ids"`
-	AdditionalVIPs   []json.RawMessage `json:"additional_vips"`
-	Provider         string            `json:"provider"`
-	FlavorID         *string           `json:"flavor_id"`
-	AvailabilityZone *string           `json:"availability_zone"`
+	Description      string              `json:"description"`
+	VIPAddress       string              `json:"vip_address"`
+	VIPPortID        string              `json:"vip_port_id"`
+	VIPSubnetID      string              `json:"vip_subnet_id"`
+	VIPNetworkID     string              `json:"vip_network_id"`
+	VIPQosPolicyID   *string             `json:"vip_qos_policy_id"`
+	VIPVnicType      string              `json:"vip_vnic_type"`
+	VIPSgIDs         []string            `json:"vip_sg_ids"`
+	AdditionalVIPs   []AdditionalVIPView `json:"additional_vips"`
+	Provider         string              `json:"provider"`
+	FlavorID         *string             `json:"flavor_id"`
+	AvailabilityZone *string             `json:"availability_zone"`
 	// AmphoraAddressPool is an extension, there when it was given.
 	AmphoraAddressPool []string `json:"amphora_address_pool,omitempty"`
+}
+
+// AdditionalVIPView is one more VIP of a load balancer, as it is shown.
+type AdditionalVIPView struct {
+	SubnetID  string `json:"subnet_id"`
+	IPAddress string `json:"ip_address"`
+	PortID    string `json:"port_id"`
 }
 
 // LoadBalancer is a load balancer with its children by id.

@@ -198,3 +198,12 @@ func (d *Driver) DeleteFloatingIP(ctx context.Context, id string) error {
 	}
 	return d.DeletePort(ctx, id)
 }
+
+// QoSPolicy finds any policy.
+func (d *Driver) QoSPolicy(ctx context.Context, id string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	_, err := named("QoS policy", id)
+	return err
+}
