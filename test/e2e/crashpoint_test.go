@@ -501,6 +501,7 @@ func (p *play) ageCertificates() error {
 // forget has the database know nothing of what runs, as one that was restored from an older backup.
 func (p *play) forget() error {
 	return p.change("UPDATE cluster SET distributor_id = NULL", "DELETE FROM distributor", "UPDATE amphora SET status = 'DELETED'",
+		"DELETE FROM health_monitor", "DELETE FROM member", "DELETE FROM listener", "DELETE FROM pool",
 		"UPDATE load_balancer SET provisioning_status = 'DELETED'")
 }
 
