@@ -69,6 +69,7 @@ type backend struct {
 type configuration struct {
 	MaxConn   int
 	Tables    bool // some pool keeps a stick table
+	TLS       bool // some listener ends TLS
 	Frontends []frontend
 	Backends  []backend
 }
@@ -92,6 +93,7 @@ func Render(d amphora.Desired, s Settings) (string, error) {
 			c.Tables = c.Tables || usesTable(d.Pools[i])
 		}
 		c.Frontends = append(c.Frontends, f)
+		c.TLS = c.TLS || l.TLS != nil
 	}
 	var out bytes.Buffer
 	if err := configTemplate.Execute(&out, c); err != nil {

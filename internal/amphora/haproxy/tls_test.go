@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -472,6 +473,44 @@ func TestCertificatesAreExchangedInTheRunningProcess(t *testing.T) {
 	// A restart of HAProxy reads them again.
 	_ = syscall.Kill(w.pid(), syscall.SIGKILL)
 	eventually(t, "served again", func() bool { return serial("a.example") == second.X509.SerialNumber.String() })
+}
+
+// A session that a listener for everybody gave out opens no other one, that wants to see certificates.
+func TestSessionsAreOneListenersOwn(t *testing.T) {
+	w := newWorld(t, 1)
+	w.unmount()
+	ca := pki.New(t, "Tenant")
+	a := ca.Issue("a.example")
+	w.apply(terminated(func(d *amphora.Desired) {
+		d.Pools[0].Members = d.Pools[0].Members[:1]
+		closed := d.Listeners[0]
+		conf := *closed.TLS
+		closed.ID, closed.Port, closed.TLS = listenerTCP, 8443, &conf
+		conf.ClientCA, conf.ClientAuthentication = listenerTCP+".ca.pem", lb.ClientAuthMandatory
+		d.Secrets[conf.ClientCA] = ca.PEM
+		d.Listeners = append(d.Listeners, closed)
+	}, a))
+	session := filepath.Join(t.TempDir(), "session")
+	ask := func(port string, args ...string) string {
+		t.Helper()
+		args = append([]string{"--net=" + w.ns, "openssl", "s_client", "-connect", "198.18.1.100:" + port, "-ign_eof"}, args...)
+		cmd := exec.CommandContext(t.Context(), "nsenter", args...)
+		cmd.Stdin = strings.NewReader("GET / HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n")
+		out, _ := cmd.CombinedOutput() // it fails when it is refused
+		return string(out)
+	}
+	for _, how := range [][]string{{"-tls1_2", "-no_ticket"}, {"-tls1_2"}, {"-tls1_3"}} {
+		_ = os.Remove(session)
+		if out := ask("443", append(how, "-sess_out", session)...); !strings.Contains(out, "HTTP/1.1 200") {
+			t.Fatalf("%v: the open listener: %s", how, out)
+		}
+		if _, err := os.Stat(session); err != nil {
+			continue // no session is as good
+		}
+		if out := ask("8443", append(how, "-sess_in", session)...); strings.Contains(out, "HTTP/1.1 200") {
+			t.Errorf("%v: the other listener let a client without a certificate in: %s", how, out)
+		}
+	}
 }
 
 // A document that is refused leaves the certificates that run.
