@@ -36,7 +36,7 @@ type lifter struct {
 func lift(query string, numbered bool) (text string, args []driver.NamedValue, ok bool) {
 	verb, _, _ := strings.Cut(query, " ")
 	switch verb {
-	case "SELECT", "INSERT", "UPDATE", "DELETE", "WITH":
+	case "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "SAVEPOINT", "RELEASE", "ROLLBACK":
 	default:
 		return "", nil, false
 	}

@@ -35,6 +35,7 @@ type Store struct {
 	bell     queue.Bell
 	events   queue.Bell // rung when events were recorded
 	turns    turns
+	groups   groups    // of writers on SQLite
 	listener *listener // nil on SQLite
 	spill    *spill    // nil on PostgreSQL
 	changes  *changes  // the same
@@ -226,15 +227,14 @@ func (s *Store) Write(ctx context.Context, f func(ctx context.Context, tx bun.Tx
 
 func (s *Store) inTurn(ctx context.Context, class int, f func(ctx context.Context, tx bun.Tx) error) error {
 	return retry(ctx, func(ctx context.Context) error {
-		if err := s.turns.take(ctx, class); err != nil {
+		if !s.isPostgres() {
+			return s.writeTogether(ctx, class, f)
+		}
+		if err := s.turns.take(ctx, class, nil); err != nil {
 			return err
 		}
 		defer s.turns.give(class)
-		if err := s.writer.RunInTx(ctx, nil, f); err != nil {
-			return err
-		}
-		s.spill.written()
-		return nil
+		return s.writer.RunInTx(ctx, nil, f)
 	})
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 )
@@ -26,8 +27,10 @@ const (
 // workEvery is the share of turns that those behind the scenes get in any case: every fifth.
 const workEvery = 5
 
-// take waits for a turn, which ends with give.
-func (t *turns) take(ctx context.Context, class int) error {
+var errNotNeeded = errors.New("no turn is needed any more")
+
+// take waits for a turn, which ends with give. When done is closed before, it is errNotNeeded; done may be nil.
+func (t *turns) take(ctx context.Context, class int, done <-chan struct{}) error {
 	t.mu.Lock()
 	if len(t.waiting[class]) == 0 && t.free(class) {
 		t.begin(class)
@@ -37,10 +40,14 @@ func (t *turns) take(ctx context.Context, class int) error {
 	mine := make(chan struct{})
 	t.waiting[class] = append(t.waiting[class], mine)
 	t.mu.Unlock()
+	var err error
 	select {
 	case <-mine:
 		return nil
+	case <-done:
+		err = errNotNeeded
 	case <-ctx.Done():
+		err = ctx.Err()
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -49,7 +56,7 @@ func (t *turns) take(ctx context.Context, class int) error {
 	} else { // it came at this moment
 		t.end(class)
 	}
-	return ctx.Err()
+	return err
 }
 
 // give ends a turn.

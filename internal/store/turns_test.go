@@ -21,12 +21,12 @@ func TestTurns(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		ok(turn.take(t.Context(), inFront))
+		ok(turn.take(t.Context(), inFront, nil))
 		var mu sync.Mutex
 		var got []string
 		wait := func(class int, name string) {
 			go func() {
-				ok(turn.take(t.Context(), class))
+				ok(turn.take(t.Context(), class, nil))
 				mu.Lock()
 				got = append(got, name)
 				mu.Unlock()
@@ -66,7 +66,7 @@ func TestTurnsOfThoseWhoLeave(t *testing.T) {
 				go cancel()
 			}
 			class := i % 2
-			if err := turn.take(ctx, class); err != nil {
+			if err := turn.take(ctx, class, nil); err != nil {
 				if !errors.Is(err, context.Canceled) {
 					t.Error(err)
 				}
