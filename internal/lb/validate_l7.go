@@ -157,7 +157,7 @@ func ValidateL7Rule(r L7Rule) error {
 
 // ruleError is what is wrong with a rule, in the words clients know.
 func ruleError(format string, args ...any) error {
-	return fmt.Errorf("Invalid L7 Rule: "+format, args...) //nolint:staticcheck // a client reads it
+	return fmt.Errorf("Invalid L7 Rule: "+format, args...)
 }
 
 func badCharacters(what string) error {
