@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -268,7 +269,7 @@ func (b *bench) knock(ctx context.Context, sources []netip.Addr) []syn {
 				s.served = true
 				_ = conn.Close()
 			} else {
-				s.refused = tryCtx.Err() == nil
+				s.refused = errors.Is(err, syscall.ECONNREFUSED) // anything else is a SYN that was sent in vain
 			}
 			mu.Lock()
 			defer mu.Unlock()
