@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -75,7 +76,7 @@ func TestTLSFromSecretToClient(t *testing.T) {
 			_ = conn.Close()
 			switch {
 			case err != nil || readErr != nil || !strings.HasPrefix(string(answer[:n]), fmt.Sprintf("HTTP/1.1 %d", http.StatusOK)):
-				return fmt.Errorf("%v %v %q", err, readErr, answer[:n])
+				return fmt.Errorf("%w, answer %q", errors.Join(err, readErr), answer[:n])
 			case got.Cmp(want.X509.SerialNumber) != 0:
 				return fmt.Errorf("another certificate: %s", got)
 			}
