@@ -110,6 +110,11 @@ func TestTransactionsThatTheDatabaseWantsAgain(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, s *store.Store) {
 		create(t, s, "lb1")
 		create(t, s, "lb2")
+		isPostgres := s.Reader().Dialect().Name() == dialect.PG
+		patience := 100 * time.Millisecond // for what does not come on SQLite
+		if isPostgres {
+			patience = 20 * time.Second
+		}
 		var tries, haveOne atomic.Int32
 		errs := make(chan error, 2)
 		for _, order := range [][]string{{"lb1", "lb2"}, {"lb2", "lb1"}} {
@@ -122,7 +127,7 @@ func TestTransactionsThatTheDatabaseWantsAgain(t *testing.T) {
 						}
 						// Until the other has a row too, which on SQLite it cannot have.
 						haveOne.Add(1)
-						for deadline := time.Now().Add(100 * time.Millisecond); haveOne.Load() < 2 && time.Now().Before(deadline); {
+						for deadline := time.Now().Add(patience); haveOne.Load() < 2 && time.Now().Before(deadline); {
 							time.Sleep(time.Millisecond)
 						}
 					}
@@ -133,7 +138,6 @@ func TestTransactionsThatTheDatabaseWantsAgain(t *testing.T) {
 		ok(t, <-errs)
 		ok(t, <-errs)
 		// The one that was broken off may be quicker than the one that waits, and meet it again.
-		isPostgres := s.Reader().Dialect().Name() == dialect.PG
 		if n := tries.Load(); isPostgres && n < 3 || !isPostgres && n != 2 {
 			t.Errorf("%d tries", n)
 		}
