@@ -33,8 +33,8 @@ type Server struct {
 	Dir   string // with colonnade.toml and the state directory "state"
 }
 
-// build makes the program once per test process.
-var build = sync.OnceValues(func() (string, error) {
+// Build makes the program once per test process and returns its path.
+var Build = sync.OnceValues(func() (string, error) {
 	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
 	if err != nil {
 		return "", fmt.Errorf("find the module: %w", err)
@@ -61,7 +61,7 @@ func Main(m *testing.M) int {
 		return 0
 	}
 	defer func() {
-		if binary, err := build(); err == nil {
+		if binary, err := Build(); err == nil {
 			_ = os.RemoveAll(filepath.Dir(binary))
 		}
 	}()
@@ -72,7 +72,7 @@ func Main(m *testing.M) int {
 // that it may not name those of Drivers.
 func Start(t testing.TB, more string) *Server {
 	t.Helper()
-	binary, err := build()
+	binary, err := Build()
 	if err != nil {
 		t.Fatal(err)
 	}
