@@ -97,7 +97,7 @@ func (g *graph) addPool(in wire.PoolCreate) error {
 	case name == "":
 		return lb.Invalidf("Pools that are created with what they are in need a name.")
 	case g.byName[name] != "":
-		return lb.Invalidf("Pool name '%s' is given twice; names are unique within a request.", name)
+		return lb.Invalidf("Pool names must be unique when creating a fully populated loadbalancer.")
 	case in.LoadBalancerID.Set || in.ListenerID.Set:
 		return lb.Invalidf("Pool '%s' is created with what it is in; loadbalancer_id and listener_id do not belong here.", name)
 	}
@@ -166,10 +166,10 @@ func (g *graph) spellOut(p wire.Opt[wire.PoolCreate]) error {
 }
 
 // named is the id of the pool that a place in the request spells out or names.
-func (g *graph) named(what string, p wire.PoolCreate) (string, error) {
+func (g *graph) named(p wire.PoolCreate) (string, error) {
 	name := p.Name.Or("")
 	if g.byName[name] == "" {
-		return "", lb.Invalidf("%s names pool '%s', which the request does not spell out.", what, name)
+		return "", lb.Invalidf("Pool '%s' was referenced but no full definition was found.", name)
 	}
 	return g.byName[name], nil
 }
@@ -183,7 +183,7 @@ func (g *graph) addListener(in wire.ListenerCreate) error {
 		if in.DefaultPoolID.Given() {
 			return lb.Invalidf("A listener has default_pool or default_pool_id, not both.")
 		}
-		if l.DefaultPoolID, err = g.named("Listener", in.DefaultPool.V); err != nil {
+		if l.DefaultPoolID, err = g.named(in.DefaultPool.V); err != nil {
 			return err
 		}
 	}

@@ -78,7 +78,7 @@ func (g *graph) newPolicy(in wire.L7PolicyCreate) (lb.L7Policy, error) {
 		case in.Action.V != lb.ActionRedirectPool:
 			return p, lb.Invalidf("redirect_pool is only for the action %s.", lb.ActionRedirectPool)
 		}
-		id, err := g.named("L7 policy", in.RedirectPool.V)
+		id, err := g.named(in.RedirectPool.V)
 		if err != nil {
 			return p, err
 		}
