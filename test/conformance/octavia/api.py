@@ -89,6 +89,7 @@ swift = false
 [load_balancer]
 test_with_noop = true
 provider = amphora
+availability_zone = nova
 enabled_provider_drivers = amphora:Amphora,octavia:Alias
 check_interval = 0.1
 build_interval = 0.1

@@ -103,7 +103,7 @@ func run(t *testing.T, doc *strings.Builder, binary, title, script, file string)
 	reasons := map[string]int{}
 	var order []string
 	for _, e := range known {
-		if e.used == 0 {
+		if e.used == 0 && !strings.ContainsAny(e.pattern, "*?[") {
 			t.Errorf("%s names %s, of which none failed", file, e.pattern)
 		}
 		if reasons[e.reason] == 0 {
