@@ -273,6 +273,8 @@ func TestManyAtOnce(t *testing.T) {
 	n := 40
 	if os.Getenv("COLONNADE_LONG") == "1" {
 		n = 200
+	} else if testing.Short() {
+		n = 10
 	}
 	p := newPlane(t, noop.Settings{})
 	began := time.Now()
