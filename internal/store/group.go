@@ -152,7 +152,8 @@ func (s *Store) transactAll(all []*writing) {
 
 // part does the writing in a savepoint. An error is that of the transaction, w.err that of the writing.
 func (w *writing) part(ctx context.Context, tx bun.Tx) error {
-	if w.err = w.ctx.Err(); w.err != nil {
+	if w.ctx.Err() != nil {
+		w.err = w.ctx.Err()
 		return nil
 	}
 	if _, err := tx.ExecContext(ctx, "SAVEPOINT part"); err != nil {
