@@ -154,7 +154,7 @@ func (s *Store) transactAll(all []*writing) {
 func (w *writing) part(ctx context.Context, tx bun.Tx) error {
 	if w.ctx.Err() != nil {
 		w.err = w.ctx.Err()
-		return nil
+		return nil //nolint:nilerr // it is the writing's, not the transaction's
 	}
 	if _, err := tx.ExecContext(ctx, "SAVEPOINT part"); err != nil {
 		return fmt.Errorf("begin part of a transaction: %w", err)
