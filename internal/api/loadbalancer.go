@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"maps"
 	"regexp"
 	"slices"
 
@@ -51,16 +50,6 @@ func (s *server) change(ctx context.Context, lbID string, f func(*lb.Tree) error
 		}
 		return s.Provider.Supports(t)
 	})
-}
-
-// refuseAny refuses the first option, by name, that is asked for and not supported.
-func refuseAny(asked map[string]bool) error {
-	for _, name := range slices.Sorted(maps.Keys(asked)) {
-		if asked[name] {
-			return lb.Unsupported("%s", name)
-		}
-	}
-	return nil
 }
 
 // badReference makes a missing object that a request names the request's fault: 400, not 404.

@@ -268,7 +268,7 @@ func TestNetworkLists(t *testing.T) {
 	l.must(404, "GET", "/network/v2.0/nothing", "")
 	l.must(405, "POST", "/network/v2.0/routers", `{"router":{}}`)
 	l.with(func(d *api.Deps) { d.Neutron = nil })
-	if a := l.must(501, "GET", "/network/v2.0/networks", ""); a.get(t, "NeutronError.type") != "HTTPNotImplemented" {
+	if a := l.must(501, "POST", "/network/v2.0/networks", `{"network":{"name":"n"}}`); a.get(t, "NeutronError.type") != "HTTPNotImplemented" {
 		t.Error(a.body)
 	}
 }
