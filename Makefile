@@ -7,10 +7,8 @@ export CGO_ENABLED ?= 0
 RUN_PACKAGES := haproxy nftables iproute2 ca-certificates
 # The second database that the tests run on; each test program starts its own server.
 TEST_PACKAGES := postgresql
-# Real clients and upstream's own suites, for the conformance tests.
-CLIENT_PACKAGES := python3-openstackclient python3-octaviaclient python3-octavia python3-webtest octavia-tempest-plugin tempest
-# OpenStack's own clients and identity service, which judge the API from outside.
-CONFORMANCE_PACKAGES := python3-openstackclient python3-octaviaclient python3-keystone
+# OpenStack's own clients, identity service and test suites, which judge the API from outside.
+CONFORMANCE_PACKAGES := octavia-tempest-plugin python3-keystone python3-octavia python3-octaviaclient python3-openstackclient python3-webtest tempest
 GENERATE_PACKAGES := clang-14 llvm-14 libbpf-dev linux-libc-dev
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
 LINT_BIN := build/tools/golangci-lint-v2.5.0
@@ -50,14 +48,9 @@ e2e: packages build ## run the whole-system tests alone, with their output
 	go test -count=1 -v -timeout $(TEST_TIMEOUT) ./test/e2e/...
 
 .PHONY: conformance
-conformance: test-packages ## let OpenStack's clients and a Keystone judge the API; minutes
+conformance: test-packages ## let OpenStack's clients, Octavia's own suites and a Keystone judge the API; many minutes
 	@tools/install-packages $(CONFORMANCE_PACKAGES)
 	COLONNADE_CONFORMANCE=1 go test -count=1 -timeout 30m ./test/conformance/...
-
-.PHONY: conformance
-conformance: packages ## run real clients and Octavia's own suites against a running server, with no-op amphorae
-	@tools/install-packages $(CLIENT_PACKAGES)
-	COLONNADE_CONFORMANCE=1 go test -count=1 -v -timeout $(TEST_TIMEOUT) ./test/conformance/...
 
 .PHONY: lint
 lint: $(LINT_BIN) ## check style, errors and the arrows between packages
