@@ -48,6 +48,7 @@ func (s *server) addVIPs(ctx context.Context, l *lb.LoadBalancer, v *vip, wanted
 	}
 	l.VIPSubnetID = v.SubnetID
 	for _, w := range wanted {
+		s.invent("", v.NetworkID, w.SubnetID.V, w.IPAddress.Or(""))
 		subnet, err := s.tenantSubnet(ctx, w.SubnetID.V)
 		if err != nil {
 			return badReference(err)

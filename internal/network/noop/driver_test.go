@@ -56,15 +56,18 @@ func TestWhateverIsNamedExists(t *testing.T) {
 	}
 }
 
-// What a request names together belongs together; what was named before stays where it is.
+// What a request names together belongs together; what is used stays where it is.
 func TestInvent(t *testing.T) {
 	ctx, d := t.Context(), noop.New()
 	net, subnet, six, port := uuid.NewString(), uuid.NewString(), uuid.NewString(), uuid.NewString()
 	d.Invent(network.PortSpec{NetworkID: net, SubnetID: subnet})
 	d.Invent(network.PortSpec{NetworkID: net, Address: "2001:db8::10"})
+	if _, err := d.Subnet(ctx, six); err != nil { // clients look up what they name
+		t.Error(err)
+	}
 	d.Invent(network.PortSpec{SubnetID: six, Address: "2001:db8::11"})
-	d.Invent(network.PortSpec{NetworkID: uuid.NewString(), SubnetID: subnet, Address: "2001:db8::12"})
 	d.Invent(network.PortSpec{ID: port, NetworkID: net, SubnetID: subnet, Address: "192.0.2.7"})
+	d.Invent(network.PortSpec{NetworkID: uuid.NewString(), SubnetID: subnet, Address: "2001:db8::12"})
 	d.Invent(network.PortSpec{ID: "nothing", NetworkID: "nothing"})
 	n, err := d.Network(ctx, net)
 	if err != nil || len(n.Subnets) != 2 || n.Subnets[0].ID != subnet || n.Subnets[0].CIDR != "0.0.0.0/0" || n.Subnets[1].CIDR != "::/0" {

@@ -3,6 +3,7 @@ package noop
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -13,7 +14,7 @@ import (
 var _ network.Inventor = (*Driver)(nil)
 
 // Invent makes what a request names together belong together: a subnet is on the network that it is named with and of
-// the IP version of the address, and so is a port. What has been named before stays where it is.
+// the IP version of the address, and so is a port. What is used stays where it is.
 func (d *Driver) Invent(spec network.PortSpec) {
 	address, err := netip.ParseAddr(spec.Address)
 	isIPv6 := err == nil && address.Is6()
@@ -40,10 +41,26 @@ func (d *Driver) Invent(spec network.PortSpec) {
 	default:
 		return // its first subnet will do
 	}
+	home := d.home[subnetID]
+	if home != "" && !d.used(subnetID) { // it was looked up alone, before it is named with the rest
+		d.segments[home].subnets = slices.DeleteFunc(d.segments[home].subnets, func(id string) bool { return id == subnetID })
+		delete(d.home, subnetID)
+		networkID = cmp.Or(networkID, home)
+	}
 	if d.home[subnetID] == "" {
 		d.place(subnetID, cmp.Or(networkID, derived(subnetID, "network")))
-		d.ipv6[subnetID] = isIPv6
+		d.ipv6[subnetID] = isIPv6 || address == (netip.Addr{}) && d.ipv6[subnetID]
 	}
+}
+
+// used reports whether a port is on the subnet.
+func (d *Driver) used(subnetID string) bool {
+	for _, p := range d.ports {
+		if p.SubnetID == subnetID {
+			return true
+		}
+	}
+	return false
 }
 
 // adopt takes a port for one that somebody else made. mu is held.
