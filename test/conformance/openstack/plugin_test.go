@@ -1,6 +1,7 @@
 package openstack_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -95,7 +96,7 @@ func loadBalancer(sh *shell) {
 	sh.shows(sh.object("loadbalancer show shop"), map[string]any{"description": ""})
 	l = sh.object("loadbalancer create --name lb2 --wait --additional-vip subnet-id=" + second + ",ip-address=198.19.0.7 --vip-network-id " + network)
 	sh.shows(l, map[string]any{"vip_network_id": network})
-	if vips, _ := l["additional_vips"].(string); !strings.Contains(vips, second) {
+	if vips := fmt.Sprint(l["additional_vips"]); !strings.Contains(vips, second) {
 		sh.Errorf("additional VIPs: %v", l["additional_vips"])
 	}
 	port := uuid.NewString()
@@ -125,13 +126,13 @@ func listener(sh *shell) {
 	sh.shows(sh.object("loadbalancer listener create shop --name l --description d --protocol HTTP --protocol-port 80 --connection-limit 100 --timeout-client-data 1000 "+
 		"--timeout-member-connect 2000 --timeout-member-data 3000 --timeout-tcp-inspect 4 --insert-headers X-Forwarded-For=true,X-Forwarded-Port=true "+
 		"--allowed-cidr 192.0.2.0/24 --allowed-cidr 198.51.100.0/24 --enable --tag t --wait"),
-		map[string]any{"protocol_port": 80, "connection_limit": 100, "timeout_client_data": 1000, "insert_headers": "X-Forwarded-For=true,X-Forwarded-Port=true", "allowed_cidrs": "192.0.2.0/24\n198.51.100.0/24"})
+		map[string]any{"protocol_port": 80, "connection_limit": 100, "timeout_client_data": 1000, "insert_headers": "X-Forwarded-For=true\nX-Forwarded-Port=true", "allowed_cidrs": "192.0.2.0/24\n198.51.100.0/24"})
 	reference := "http://secrets/v1/containers/" + uuid.NewString()
 	sh.object("loadbalancer listener create shop --name tls --protocol TERMINATED_HTTPS --protocol-port 443 --default-tls-container-ref " + reference + " --sni-container-refs " + reference +
 		" --client-ca-tls-container-ref " + reference + " --client-authentication OPTIONAL --client-crl-container-ref " + reference +
 		" --tls-ciphers ECDHE-RSA-AES128-GCM-SHA256 --tls-version TLSv1.2 --tls-version TLSv1.3 --alpn-protocol h2 --wait")
-	for _, protocol := range []string{"HTTPS", "TCP", "UDP", "SCTP", "PROMETHEUS"} {
-		sh.object("loadbalancer listener create shop --wait --name " + protocol + " --protocol " + protocol + " --protocol-port 1" + strings.Repeat("0", 2) + string('0'+rune(len(protocol))))
+	for i, protocol := range []string{"HTTPS", "TCP", "UDP", "SCTP", "PROMETHEUS"} {
+		sh.object("loadbalancer listener create shop --wait --name " + protocol + " --protocol " + protocol + fmt.Sprint(" --protocol-port ", 1000+i))
 	}
 	sh.do("loadbalancer listener set l --name http --description h --connection-limit 200 --timeout-client-data 50 --allowed-cidr 192.0.2.0/24 --disable --wait")
 	sh.shows(sh.object("loadbalancer listener show http"), map[string]any{"connection_limit": 200, "allowed_cidrs": "192.0.2.0/24", "admin_state_up": false})
