@@ -3,6 +3,7 @@ package logging
 // Keys are all keys a log line may have, with what they hold. A test holds the whole source against the list, so that
 // one thing has one name wherever it is logged.
 var Keys = map[string]string{
+	"action":         "what an event says was done",
 	"address":        "address:port that a socket listens on",
 	"adopted":        "whether a running HAProxy was taken over",
 	"amphora_id":     "",
@@ -26,6 +27,7 @@ var Keys = map[string]string{
 	"method":         "of an HTTP request",
 	"namespace":      "name of a network namespace",
 	"not_after":      "end of a certificate",
+	"object_id":      "of what an event is about",
 	"owner_id":       "of a port",
 	"path":           "of an HTTP request, or of a file",
 	"pause":          "until the next start",
