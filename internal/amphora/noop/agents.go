@@ -102,7 +102,7 @@ func (a *Agents) PutDocument(ctx context.Context, amp lb.Amphora, d amphora.Desi
 		if d.Stamp == applied {
 			return nil
 		}
-		if problems := haproxy.Check(d); len(problems) > 0 {
+		if problems := haproxy.Check(standIn(d)); len(problems) > 0 {
 			return &amphora.RefusedError{Problems: problems}
 		}
 		one.apply(d)
