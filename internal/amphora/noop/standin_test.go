@@ -12,7 +12,8 @@ import (
 func TestStandIn(t *testing.T) {
 	d := amphora.Desired{
 		Listeners: []amphora.Listener{
-			{ID: "11111111-0000-4000-8000-000000000001", Protocol: lb.ProtocolTCP, Port: 53}, {ID: "11111111-0000-4000-8000-000000000002", Protocol: lb.ProtocolUDP, Port: 53},
+			{ID: "11111111-0000-4000-8000-000000000001", Protocol: lb.ProtocolTCP, Port: 53},
+			{ID: "11111111-0000-4000-8000-000000000002", Protocol: lb.ProtocolUDP, Port: 53},
 			{ID: "11111111-0000-4000-8000-000000000003", Protocol: lb.ProtocolTerminatedHTTPS, Port: 443, TLS: &amphora.ListenerTLS{}},
 		},
 		Pools: []amphora.Pool{{ID: "11111111-0000-4000-8000-000000000004", Protocol: lb.ProtocolUDP, Algorithm: lb.SourceIPPort, Monitor: &amphora.Monitor{Type: lb.MonitorUDPConnect}}},
