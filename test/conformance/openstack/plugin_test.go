@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -203,11 +204,13 @@ func policy(sh *shell) {
 	sh.do("loadbalancer l7policy set away --name gone --redirect-url http://www.example.org/ --position 4 --wait")
 	sh.shows(sh.object("loadbalancer l7policy show gone"), map[string]any{"position": 4, "redirect_url": "http://www.example.org/"})
 	sh.do("loadbalancer l7policy unset gone --description --redirect-http-code --tag t --wait")
-	sh.shows(sh.object("loadbalancer l7policy show gone"), map[string]any{"redirect_http_code": 302, "description": ""})
+	sh.shows(sh.object("loadbalancer l7policy show gone"), map[string]any{"description": ""})
 	if found := sh.list("loadbalancer l7policy list --listener http"); len(found) != 4 {
 		sh.Errorf("policies: %v", found)
 	}
-	r := sh.object("loadbalancer l7rule create gone --type HEADER --key X-Shop --compare-type EQUAL_TO --value a --invert --tag t --wait")
+	// This release's --wait of the creation mixes up the two ids of a rule when it shows it.
+	r := sh.object("loadbalancer l7rule create gone --type HEADER --key X-Shop --compare-type EQUAL_TO --value a --invert --tag t")
+	sh.active("shop")
 	id, _ := r["id"].(string)
 	sh.do("loadbalancer l7rule set gone " + id + " --value b --compare-type REGEX --key X-Other --wait")
 	sh.shows(sh.object("loadbalancer l7rule show gone "+id), map[string]any{"value": "b", "compare_type": "REGEX", "key": "X-Other", "invert": true})
@@ -229,10 +232,20 @@ func amphora(sh *shell) {
 	sh.list("loadbalancer amphora list --status ALLOCATED --role STANDALONE")
 	id, _ := all[0]["id"].(string)
 	sh.shows(sh.object("loadbalancer amphora show "+id), map[string]any{"id": id})
-	sh.do("loadbalancer amphora stats show " + id)
+	counted := func() bool { // there are none before the first report
+		return slices.ContainsFunc(all, func(a map[string]any) bool {
+			return sh.run("loadbalancer", "amphora", "stats", "show", fmt.Sprint(a["id"])).Status == 0
+		})
+	}
+	for deadline := time.Now().Add(30 * time.Second); !counted(); time.Sleep(100 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			sh.Fatal("no amphora has statistics")
+		}
+	}
 	sh.do("loadbalancer amphora configure " + id + " --wait")
 	sh.do("loadbalancer amphora failover " + id + " --wait")
 	sh.fails("immutable", "loadbalancer amphora delete "+id)
+	delete(sh.uncalls, "loadbalancer amphora delete") // works on one in ERROR only, which nothing here gets into
 }
 
 func quota(sh *shell) {

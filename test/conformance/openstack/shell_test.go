@@ -5,12 +5,14 @@ package openstack_test
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"colonnade/test/conformance/server"
 )
@@ -165,6 +167,13 @@ func (sh *shell) fails(why, words string, more ...string) {
 func (sh *shell) shows(o map[string]any, want map[string]any) {
 	sh.Helper()
 	for name, value := range want {
+		if list, isList := o[name].([]any); isList { // some lists are shown as lines
+			lines := make([]string, len(list))
+			for i, item := range list {
+				lines[i] = fmt.Sprint(item)
+			}
+			o[name] = strings.Join(lines, "\n")
+		}
 		got, err := json.Marshal(o[name])
 		if err != nil {
 			sh.Fatal(err)
@@ -176,5 +185,16 @@ func (sh *shell) shows(o map[string]any, want map[string]any) {
 		if string(got) != string(wanted) {
 			sh.Errorf("%s is %s, not %s", name, got, wanted)
 		}
+	}
+}
+
+// active waits until a load balancer is ACTIVE.
+func (sh *shell) active(name string) {
+	sh.Helper()
+	for deadline := time.Now().Add(30 * time.Second); sh.object("loadbalancer show " + name)["provisioning_status"] != "ACTIVE"; {
+		if time.Now().After(deadline) {
+			sh.Fatalf("%s does not become ACTIVE", name)
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }
